@@ -1,0 +1,158 @@
+//! `ferrolb controller`: gives every LoadBalancer Service its address.
+//!
+//! One loop: something changed → view of the cluster → [`Decider::decide`] → writes. Every
+//! replica watches; only the leader decides and writes.
+//!
+//! Tasks: the watches, the election, the admin endpoint, and this loop, which owns the
+//! allocator. They share a dirty signal and a watch channel; no queue can fill up.
+
+mod decide;
+mod metrics;
+
+pub use decide::{Decider, Decisions};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferrolb_api::CONTROLLER;
+use ferrolb_cluster::controller::{ControllerWatches, StatusWriter};
+use ferrolb_cluster::lease::Elector;
+use ferrolb_cluster::{Dirty, EventWriter, Watches};
+use ferrolb_telemetry::chain;
+use futures::StreamExt;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::config::ControllerConfig;
+use crate::process::Process;
+use metrics::Metrics;
+
+/// Name of the Lease that elects the leader among the replicas.
+const LEASE: &str = "ferrolb-controller";
+/// A pass without cause: what is pending is tried again, and the loop shows it is alive.
+const IDLE_PASS: Duration = Duration::from_secs(30);
+/// After a write that was refused, the next pass waits so long.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Status writes in flight: enough for thousands of Services at a start, few for the API server.
+const WRITES_IN_FLIGHT: usize = 16;
+
+/// Runs the controller until SIGTERM.
+///
+/// # Errors
+/// It cannot start: see [`Process::start`] and [`Process::serve_admin`].
+pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
+    let common = &config.common;
+    let mut process = Process::start(common).await?;
+    let dirty = Dirty::default();
+    let mut watches = Watches::new(dirty.clone());
+    let local = ControllerWatches::start(&mut watches, &process.client, &common.config_namespaces);
+    let ready = process.readiness.register("synced");
+    let metrics = Metrics::register(&mut process.registry);
+    let admin = process.serve_admin(config.admin_address).await?;
+
+    let (leads, mut leading) = watch::channel(false);
+    let elector = Elector::new(process.client.clone(), &common.namespace, LEASE, &common.pod_name);
+    let election = tokio::spawn(elector.run(leads, process.stopped()));
+
+    let mut leader = Leader {
+        decider: None,
+        writer: StatusWriter::new(process.client.clone()),
+        events: EventWriter::new(process.client.clone(), CONTROLLER, &common.pod_name),
+        metrics,
+    };
+    let mut stopped = std::pin::pin!(process.stopped());
+    tokio::select! {
+        () = local.synced() => {}
+        () = &mut stopped => return Ok(()),
+    }
+    ready.set(true);
+    tracing::info!("the controller has seen the cluster");
+
+    let mut next_pass = Instant::now();
+    loop {
+        tokio::select! {
+            () = dirty.wait() => {}
+            _ = leading.changed() => {}
+            () = tokio::time::sleep_until(next_pass) => {}
+            () = &mut stopped => break,
+        }
+        process.heartbeat.bump();
+        let complete = if *leading.borrow_and_update() {
+            leader.pass(&local, common.lb_class.as_deref()).await
+        } else {
+            leader.decider = None;
+            true
+        };
+        next_pass = Instant::now() + if complete { IDLE_PASS } else { RETRY_AFTER };
+    }
+    drop(tokio::join!(election, admin));
+    Ok(())
+}
+
+/// What the leader carries from pass to pass.
+struct Leader {
+    /// Absent while another replica leads: what it would remember is outdated then.
+    decider: Option<Decider>,
+    writer: StatusWriter,
+    events: EventWriter,
+    metrics: Metrics,
+}
+
+impl Leader {
+    /// One pass; false if a write has to be tried again.
+    async fn pass(&mut self, local: &ControllerWatches, lb_class: Option<&str>) -> bool {
+        let view = local.view(lb_class);
+        let decider = self.decider.get_or_insert_with(|| {
+            tracing::info!("this replica leads");
+            Decider::default()
+        });
+        let decisions = decider.decide(&view);
+        self.metrics.record(&view, &decisions);
+        let services_written = write_services(&self.writer, &decisions).await;
+        let config_written = self.write_config(&decisions).await;
+        for (object, notice) in &decisions.notices {
+            if let Err(error) = self.events.tell(object, notice).await {
+                tracing::warn!(error = %chain(&error), reason = notice.reason.as_str(), "an Event was not written");
+            }
+        }
+        services_written && config_written
+    }
+
+    async fn write_config(&mut self, decisions: &Decisions) -> bool {
+        let Some(decider) = &mut self.decider else { return true };
+        let mut complete = true;
+        for write in &decisions.config {
+            match self.writer.write_config(&write.object, &write.conditions, write.usage.as_ref()).await {
+                Ok(version) => decider.config_written(write, version),
+                Err(error) => {
+                    let object = write.object.reference.name.as_deref().unwrap_or_default();
+                    tracing::warn!(object, error = %chain(&error), "a status was not written and is retried");
+                    complete = false;
+                }
+            }
+        }
+        complete
+    }
+}
+
+async fn write_services(writer: &StatusWriter, decisions: &Decisions) -> bool {
+    let write = |(service, status): &(Arc<_>, _)| {
+        let (service, status) =
+            (Arc::clone(service), ferrolb_cluster::controller::ServiceStatus::clone(status));
+        async move {
+            match writer.write_service(&service, &status).await {
+                Ok(_) => true,
+                // The Service changed meanwhile; the watch brings the change and the next pass.
+                Err(kube::Error::Api(refused)) if refused.code == 409 || refused.code == 404 => true,
+                Err(error) => {
+                    let service = ferrolb_cluster::parse::service::key(&service);
+                    tracing::warn!(%service, error = %chain(&error), "a status was not written and is retried");
+                    false
+                }
+            }
+        }
+    };
+    let writes =
+        futures::stream::iter(decisions.services.iter().map(write)).buffer_unordered(WRITES_IN_FLIGHT);
+    writes.fold(true, |complete, written| async move { complete && written }).await
+}

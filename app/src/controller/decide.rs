@@ -1,0 +1,276 @@
+//! What to write, given what is seen: allocation decisions turned into statuses, conditions and
+//! notices. No IO.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ferrolb_api::annotations::Annotation;
+use ferrolb_api::conditions::{ACCEPTED, ADDRESS_ALLOCATED, READY};
+use ferrolb_api::events::EventReason;
+use ferrolb_api::ip_address_pool::IpAddressPoolStatus;
+use ferrolb_cluster::Notice;
+use ferrolb_cluster::controller::writes::says;
+use ferrolb_cluster::controller::{Condition, ConfigObject, ControllerView, ServiceStatus};
+use ferrolb_cluster::parse::service::request;
+use ferrolb_ipam::{Allocator, Change, Decision, Refusal, Usage};
+use ferrolb_plan::coverage;
+use ferrolb_vocab::{PoolName, ServiceKey};
+use k8s_openapi::api::core::v1::{ObjectReference, Service};
+use kube::{Resource, ResourceExt};
+
+/// Decides, and remembers what was decided and told.
+#[derive(Debug, Default)]
+pub struct Decider {
+    allocator: Allocator,
+    /// The last word about each Service: nothing is logged or told twice in a row.
+    told: BTreeMap<ServiceKey, String>,
+    foreign: BTreeMap<ServiceKey, String>,
+    /// What was written to each configuration object, by UID. MetalLB's CRDs prune conditions:
+    /// what was written may not be there, and is not written again until somebody changes the
+    /// object or there is something new to say.
+    written: BTreeMap<String, Written>,
+}
+
+/// What one pass found to do.
+#[derive(Debug, Default)]
+pub struct Decisions {
+    /// Services with the status they should have.
+    pub services: Vec<(Arc<Service>, ServiceStatus)>,
+    /// Configuration objects whose status has to change.
+    pub config: Vec<ConfigWrite>,
+    /// Events to tell.
+    pub notices: Vec<(ObjectReference, Notice)>,
+    /// How full each pool is.
+    pub usage: BTreeMap<PoolName, Usage>,
+    /// How many Services have no address, by reason.
+    pub refused: BTreeMap<&'static str, u64>,
+}
+
+/// A status that was written.
+#[derive(Debug)]
+struct Written {
+    /// The object's resourceVersion after the write.
+    version: Option<String>,
+    conditions: Vec<Condition>,
+    usage: Option<IpAddressPoolStatus>,
+}
+
+/// A status to write.
+#[derive(Debug)]
+pub struct ConfigWrite {
+    /// The object.
+    pub object: ConfigObject,
+    /// Its conditions.
+    pub conditions: Vec<Condition>,
+    /// A pool's counters.
+    pub usage: Option<IpAddressPoolStatus>,
+}
+
+impl Decider {
+    /// Decides about everything in `view`.
+    pub fn decide(&mut self, view: &ControllerView) -> Decisions {
+        let requests = view.services.iter().map(|(key, service)| (key.clone(), request(service))).collect();
+        let allocated = self.allocator.reconcile(&view.pools, &requests).clone();
+        let mut decisions = Decisions { usage: self.allocator.usage(&view.pools), ..Decisions::default() };
+        for (key, decision) in &allocated {
+            let Some(service) = view.services.get(key) else { continue };
+            if let Some(refusal) = decision.refusal() {
+                *decisions.refused.entry(refusal.reason()).or_default() += 1;
+            }
+            let notices = self.notices(key, decision);
+            let reference = service.object_ref(&());
+            decisions.notices.extend(notices.into_iter().map(|notice| (reference.clone(), notice)));
+            decisions.services.push((Arc::clone(service), status(decision)));
+        }
+        for service in view.others.iter().filter(|service| is_recorded_as_ours(service)) {
+            decisions.services.push((Arc::clone(service), ServiceStatus::default()));
+        }
+        self.told.retain(|key, _| view.services.contains_key(key));
+        self.mention_foreign(view);
+        self.decide_config(view, &mut decisions);
+        decisions
+    }
+
+    /// Remembers that `write` was carried out, and the resourceVersion it gave the object.
+    pub fn config_written(&mut self, write: &ConfigWrite, version: Option<String>) {
+        let uid = write.object.reference.uid.clone().unwrap_or_default();
+        let (conditions, usage) = (write.conditions.clone(), write.usage.clone());
+        self.written.insert(uid, Written { version, conditions, usage });
+    }
+
+    fn notices(&mut self, key: &ServiceKey, decision: &Decision) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        if let Some(cleared) = decision.cleared() {
+            tracing::warn!(service = %key, reason = cleared.why.reason(), "a Service loses its address");
+            notices.push(Notice::new(
+                EventReason::ClearAssignment,
+                format!(
+                    "{}: current IP for \"{key}\" not allowed by config, will attempt for new IP assignment: {}",
+                    cleared.why.reason(),
+                    cleared.why
+                ),
+            ));
+        }
+        match decision {
+            Decision::Allocated(allocation) => {
+                let addresses = quoted(&allocation.addresses);
+                match allocation.change {
+                    Change::Kept => {}
+                    Change::Allocated => {
+                        tracing::info!(service = %key, pool = %allocation.pool, ip = addresses, "address allocated");
+                        let message = format!("Assigned IP {addresses}");
+                        notices.push(Notice::new(EventReason::IpAllocated, message));
+                    }
+                    Change::Added(address) => {
+                        tracing::info!(service = %key, pool = %allocation.pool, ip = %address, "address added");
+                        let message = format!("Assigned additional IP \"{address}\"");
+                        notices.push(Notice::new(EventReason::IpAllocated, message));
+                    }
+                }
+                match &allocation.missing {
+                    None => {
+                        self.told.remove(key);
+                    }
+                    Some(missing) => notices.extend(self.once(key, missing)),
+                }
+            }
+            Decision::Refused(refused) => notices.extend(self.once(key, &refused.why)),
+        }
+        notices
+    }
+
+    /// The Event about `refusal`, unless it was the last word about this Service already.
+    fn once(&mut self, key: &ServiceKey, refusal: &Refusal) -> Option<Notice> {
+        let text = refusal.to_string();
+        if self.told.insert(key.clone(), text.clone()).as_ref() == Some(&text) {
+            return None;
+        }
+        let reason = refusal.reason();
+        tracing::warn!(service = %key, reason, error = text, "a Service has no address");
+        let (event, message) = if matches!(refusal, Refusal::RequestUnreadable { .. }) {
+            (EventReason::LoadBalancerFailed, format!("{reason}: {text}"))
+        } else if matches!(refusal, Refusal::NotEnoughClusterIps { .. }) {
+            (EventReason::NotEnoughClusterIps, format!("{reason}: {text}"))
+        } else {
+            (EventReason::AllocationFailed, format!("{reason}: Failed to allocate IP for \"{key}\": {text}"))
+        };
+        Some(Notice::new(event, message))
+    }
+
+    /// A Service of another class is not touched; only the log says so, once.
+    fn mention_foreign(&mut self, view: &ControllerView) {
+        for (key, class) in &view.foreign {
+            if self.foreign.get(key) != Some(class) {
+                tracing::info!(service = %key, class, "a Service of another loadBalancerClass is left alone");
+            }
+        }
+        self.foreign.clone_from(&view.foreign);
+    }
+
+    fn decide_config(&mut self, view: &ControllerView, decisions: &mut Decisions) {
+        for object in &view.config {
+            let usage = object.pool.as_ref().and_then(|pool| decisions.usage.get(pool)).map(pool_status);
+            let conditions = conditions(object, view);
+            let uid = object.reference.uid.as_deref().unwrap_or_default();
+            let is_written = self.written.get(uid).is_some_and(|written| {
+                written.version == object.reference.resource_version
+                    && written.conditions == conditions
+                    && written.usage == usage
+            });
+            if is_written || says(object, &conditions, usage.as_ref()) {
+                continue;
+            }
+            for error in &object.errors {
+                let name = object.reference.name.as_deref().unwrap_or_default();
+                tracing::warn!(
+                    object = name,
+                    reason = error.reason,
+                    error = error.message,
+                    "an object is not accepted"
+                );
+            }
+            decisions.config.push(ConfigWrite { object: object.clone(), conditions, usage });
+        }
+        let exists =
+            |uid: &String| view.config.iter().any(|object| object.reference.uid.as_ref() == Some(uid));
+        self.written.retain(|uid, _| exists(uid));
+    }
+}
+
+fn status(decision: &Decision) -> ServiceStatus {
+    let (pool, condition) = match decision {
+        Decision::Allocated(allocation) => {
+            let given = format!("{} from pool {}", quoted(&allocation.addresses), allocation.pool);
+            let (reason, message) = match &allocation.missing {
+                None => ("Allocated", format!("The Service has {given}.")),
+                Some(missing) => (missing.reason(), format!("The Service has {given} only: {missing}.")),
+            };
+            let holds = allocation.missing.is_none();
+            (Some(allocation.pool.clone()), Condition { type_: ADDRESS_ALLOCATED, holds, reason, message })
+        }
+        Decision::Refused(refused) => {
+            let (reason, message) = (refused.why.reason(), format!("{}.", refused.why));
+            (None, Condition { type_: ADDRESS_ALLOCATED, holds: false, reason, message })
+        }
+    };
+    ServiceStatus { addresses: decision.addresses().to_vec(), pool, condition: Some(condition) }
+}
+
+/// Whether a Service that is not load balanced (any more) still says that we gave it something.
+fn is_recorded_as_ours(service: &Service) -> bool {
+    let conditions = service.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let mut conditions = conditions.into_iter().flatten();
+    service.annotations().contains_key(Annotation::IpAllocatedFromPool.key())
+        || conditions.any(|condition| condition.type_ == ADDRESS_ALLOCATED)
+}
+
+fn conditions(object: &ConfigObject, view: &ControllerView) -> Vec<Condition> {
+    let accepted = match object.errors.first() {
+        None => Condition {
+            type_: ACCEPTED,
+            holds: true,
+            reason: "Valid",
+            message: "The object is valid and in use.".into(),
+        },
+        Some(first) => {
+            let messages: Vec<&str> = object.errors.iter().map(|error| error.message.as_str()).collect();
+            Condition { type_: ACCEPTED, holds: false, reason: first.reason, message: messages.join("; ") }
+        }
+    };
+    let ready = if !accepted.holds {
+        let message = "The object is not accepted; see the condition Accepted.".into();
+        Condition { type_: READY, holds: false, reason: "NotAccepted", message }
+    } else if let Some((name, pool)) =
+        object.pool.as_ref().and_then(|name| view.announced_pools.get_key_value(name))
+    {
+        let coverage = coverage(name, pool, &view.advertisements, &view.nodes);
+        let message = format!("{coverage}.");
+        Condition { type_: READY, holds: coverage.is_announced(), reason: coverage.reason(), message }
+    } else if let Some(unknown) = object.unknown_pools.first() {
+        let namespace = object.reference.namespace.as_deref().unwrap_or_default();
+        let message = format!(
+            "spec.ipAddressPools names {unknown}, but namespace {namespace} has no IPAddressPool of that name; \
+             correct the name or create the pool."
+        );
+        Condition { type_: READY, holds: false, reason: "UnknownPool", message }
+    } else {
+        Condition { type_: READY, holds: true, reason: "InUse", message: "All that it names exists.".into() }
+    };
+    vec![accepted, ready]
+}
+
+fn pool_status(usage: &Usage) -> IpAddressPoolStatus {
+    IpAddressPoolStatus {
+        assigned_ipv4: usage.assigned_v4,
+        assigned_ipv6: usage.assigned_v6,
+        available_ipv4: usage.available_v4,
+        available_ipv6: usage.available_v6,
+        conditions: Vec::new(),
+    }
+}
+
+/// Addresses as MetalLB writes them into Events: `["192.0.2.1" "2001:db8::1"]`.
+fn quoted(addresses: &[std::net::IpAddr]) -> String {
+    let quoted: Vec<String> = addresses.iter().map(|address| format!("\"{address}\"")).collect();
+    format!("[{}]", quoted.join(" "))
+}

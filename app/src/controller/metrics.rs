@@ -1,0 +1,84 @@
+//! What the controller measures.
+
+use ferrolb_cluster::controller::ControllerView;
+use ferrolb_telemetry::Registry;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+
+use super::Decisions;
+
+/// The controller's metrics.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Metrics {
+    addresses: Family<Addresses, Gauge>,
+    services: Family<Services, Gauge>,
+    config_errors: Gauge,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Addresses {
+    pool: String,
+    family: &'static str,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Services {
+    state: &'static str,
+    reason: &'static str,
+}
+
+impl Metrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "ferrolb_ipam_addresses",
+            "Addresses of a pool: in use by Services (assigned) or free to be given (available)",
+            metrics.addresses.clone(),
+        );
+        registry.register(
+            "ferrolb_ipam_services",
+            "LoadBalancer Services: allocated, refused with the reason, or foreign (of another loadBalancerClass)",
+            metrics.services.clone(),
+        );
+        registry.register(
+            "ferrolb_kube_config_errors",
+            "Configuration objects that are not accepted; their condition Accepted says why",
+            metrics.config_errors.clone(),
+        );
+        metrics
+    }
+
+    /// Shows the state after a pass. Series of what is gone are removed.
+    pub(super) fn record(&self, view: &ControllerView, decisions: &Decisions) {
+        self.addresses.clear();
+        for (pool, usage) in &decisions.usage {
+            let counters = [
+                ("ipv4", "assigned", usage.assigned_v4),
+                ("ipv4", "available", usage.available_v4),
+                ("ipv6", "assigned", usage.assigned_v6),
+                ("ipv6", "available", usage.available_v6),
+            ];
+            for (family, status, value) in counters {
+                let labels = Addresses { pool: pool.to_string(), family, status };
+                self.addresses.get_or_create(&labels).set(value);
+            }
+        }
+        self.services.clear();
+        let refused: u64 = decisions.refused.values().sum();
+        let allocated = u64::try_from(view.services.len()).unwrap_or(u64::MAX).saturating_sub(refused);
+        self.count("allocated", "", allocated);
+        self.count("foreign", "", u64::try_from(view.foreign.len()).unwrap_or(u64::MAX));
+        for (reason, count) in &decisions.refused {
+            self.count("refused", reason, *count);
+        }
+        let errors = view.config.iter().filter(|object| !object.errors.is_empty()).count();
+        self.config_errors.set(i64::try_from(errors).unwrap_or(i64::MAX));
+    }
+
+    fn count(&self, state: &'static str, reason: &'static str, count: u64) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.services.get_or_create(&Services { state, reason }).set(count);
+    }
+}

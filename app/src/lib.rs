@@ -1,0 +1,17 @@
+//! FerroLB's processes: what runs in `ferrolb controller` and `ferrolb speaker`.
+//!
+//! What is absent: decisions about addresses ([`ferrolb_ipam`]) and announcements
+//! ([`ferrolb_plan`]), and IO (the `shell/` crates). What is here is the one loop of each
+//! process that turns events into a snapshot, a snapshot into decisions, and decisions into
+//! actions.
+//!
+//! # Layout
+//! [`cli`] and [`config`] are what the operator types; [`controller`] gives addresses;
+//! [`speaker`] announces them; [`process`] is what both need to live: client, signals,
+//! admin endpoint.
+
+pub mod cli;
+pub mod config;
+pub mod controller;
+pub mod process;
+pub mod speaker;

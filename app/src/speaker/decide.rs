@@ -1,0 +1,207 @@
+//! What this node should do, given what it sees: plan, difference, and what is new to tell. No IO.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ferrolb_api::events::EventReason;
+use ferrolb_api::node_state::{LinkState, NodeStateStatus, SpeakerState};
+use ferrolb_cluster::Notice;
+use ferrolb_cluster::speaker::{Report, SpeakerView};
+use ferrolb_plan::interfaces::{announceable, subnets};
+use ferrolb_plan::{Action, Announcements, Exclusions, Plan, Snapshot, Verdict, Withheld, diff, plan};
+use ferrolb_vocab::{Link, LinkFlag, NodeName, PoolName, ServiceKey};
+use k8s_openapi::api::core::v1::ObjectReference;
+
+use crate::process::VERSION;
+
+/// Decides, and remembers what is announced and what was told.
+#[derive(Debug)]
+pub struct Decider {
+    me: NodeName,
+    exclusions: Exclusions,
+    ignore_exclude_lb: bool,
+    actual: Announcements,
+    verdicts: BTreeMap<ServiceKey, Verdict>,
+    pools: BTreeMap<PoolName, ferrolb_plan::Pool>,
+}
+
+/// What the node itself knows, without the API server.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The node's interfaces.
+    pub links: Vec<Link>,
+    /// The nodes whose speakers are alive, or not yet known to be dead.
+    pub alive: BTreeSet<NodeName>,
+    /// The name of this Pod.
+    pub pod: String,
+}
+
+/// What one pass found to do.
+#[derive(Debug)]
+pub struct Pass {
+    /// For the drivers, in this order.
+    pub actions: Vec<Action>,
+    /// What the API server's objects should say.
+    pub report: Report,
+    /// Events to tell.
+    pub notices: Vec<(ObjectReference, Notice)>,
+}
+
+impl Decider {
+    /// A decider for node `me` that announces nothing yet.
+    #[must_use]
+    pub fn new(me: NodeName, exclusions: Exclusions, ignore_exclude_lb: bool) -> Self {
+        Self {
+            me,
+            exclusions,
+            ignore_exclude_lb,
+            actual: Announcements::new(),
+            verdicts: BTreeMap::new(),
+            pools: BTreeMap::new(),
+        }
+    }
+
+    /// The pools as the last pass saw them.
+    #[must_use]
+    pub fn pools(&self) -> &BTreeMap<PoolName, ferrolb_plan::Pool> {
+        &self.pools
+    }
+
+    /// What is announced now.
+    #[must_use]
+    pub fn announced(&self) -> &Announcements {
+        &self.actual
+    }
+
+    /// The last verdicts.
+    #[must_use]
+    pub fn verdicts(&self) -> &BTreeMap<ServiceKey, Verdict> {
+        &self.verdicts
+    }
+
+    /// Decides about everything in `view`. The actions are taken as carried out.
+    pub fn decide(&mut self, view: SpeakerView, facts: &Facts) -> Pass {
+        self.pools.clone_from(&view.pools);
+        let references = view.references.clone();
+        let node_uid = view.node_uids.get(&self.me).cloned();
+        let snapshot = self.snapshot(view, facts);
+        let planned = plan(&snapshot);
+        let actions = diff(&planned.announcements(), &self.actual);
+        for action in &actions {
+            diff::apply(&mut self.actual, action);
+        }
+        let notices = self.notices(&planned, &references);
+        let report = Report {
+            node_state: self.node_state(&snapshot, facts),
+            node_uid,
+            announced: planned.verdicts.iter().filter_map(announced).collect(),
+        };
+        self.verdicts = planned.verdicts;
+        Pass { actions, report, notices }
+    }
+
+    fn snapshot(&self, view: SpeakerView, facts: &Facts) -> Snapshot {
+        let mut nodes = view.nodes;
+        if let Some(me) = nodes.get_mut(&self.me) {
+            // Our own NodeState may not have come back from the API server yet.
+            me.subnets = announceable(&facts.links, &self.exclusions).flat_map(subnets).collect();
+        }
+        if self.ignore_exclude_lb {
+            nodes.values_mut().for_each(|node| node.excluded = false);
+        }
+        Snapshot {
+            me: self.me.clone(),
+            nodes,
+            alive: facts.alive.clone(),
+            services: view.services,
+            pools: view.pools,
+            advertisements: view.advertisements,
+            links: facts.links.clone(),
+            exclusions: self.exclusions.clone(),
+        }
+    }
+
+    /// What changed since the last pass, told at the Service and in the log.
+    fn notices(
+        &self,
+        planned: &Plan,
+        references: &BTreeMap<ServiceKey, ObjectReference>,
+    ) -> Vec<(ObjectReference, Notice)> {
+        let mut notices = Vec::new();
+        for (service, verdict) in &planned.verdicts {
+            let before = self.verdicts.get(service);
+            if before == Some(verdict) {
+                continue;
+            }
+            let notice = match verdict {
+                Verdict::Announce(_) if matches!(before, Some(Verdict::Announce(_))) => None,
+                Verdict::Announce(_) => {
+                    tracing::info!(%service, node = %self.me, "this node announces the Service");
+                    let message = format!("announcing from node \"{}\" with protocol \"layer2\"", self.me);
+                    Some(Notice::new(EventReason::NodeAssigned, message))
+                }
+                Verdict::Withhold(why) => {
+                    log_withheld(service, why, before);
+                    self.announce_failed(why)
+                }
+            };
+            let reference = references.get(service);
+            notices.extend(reference.cloned().zip(notice));
+        }
+        notices
+    }
+
+    fn announce_failed(&self, why: &Withheld) -> Option<Notice> {
+        let Withheld::NoUsableInterface { address } = why else { return None };
+        let message = format!(
+            "{}: the interfaces specified by LB IP \"{address}\" doesn't exist in assigned node \"{}\" with \
+             protocol \"layer2\"; correct spec.interfaces of the L2Advertisement",
+            why.reason(),
+            self.me
+        );
+        Some(Notice::new(EventReason::AnnounceFailed, message))
+    }
+
+    fn node_state(&self, snapshot: &Snapshot, facts: &Facts) -> NodeStateStatus {
+        let link_state = |link: &Link| LinkState {
+            name: link.name.to_string(),
+            up: link.is(LinkFlag::Carrier),
+            mac: link.mac.map(|mac| mac.to_string()),
+            addresses: link.addresses.iter().map(|address| address.address.to_string()).collect(),
+            subnets: subnets(link)
+                .map(|subnet| subnet.to_string())
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
+            conditions: Vec::new(),
+        };
+        NodeStateStatus {
+            observed_at: None,
+            speaker: Some(SpeakerState {
+                version: VERSION.into(),
+                ready: true,
+                pod: Some(facts.pod.clone()),
+            }),
+            links: announceable(&snapshot.links, &self.exclusions).map(link_state).collect(),
+            conditions: Vec::new(),
+        }
+    }
+}
+
+fn announced(
+    (service, verdict): (&ServiceKey, &Verdict),
+) -> Option<(ServiceKey, BTreeSet<ferrolb_vocab::InterfaceName>)> {
+    let Verdict::Announce(announcement) = verdict else { return None };
+    let interfaces = announcement.interfaces.values().flatten().cloned();
+    let named = if announcement.is_restricted { interfaces.collect() } else { BTreeSet::new() };
+    Some((service.clone(), named))
+}
+
+/// A Service that this node stops announcing is worth a line; one that it never announced is not.
+fn log_withheld(service: &ServiceKey, why: &Withheld, before: Option<&Verdict>) {
+    let reason = why.reason();
+    if matches!(before, Some(Verdict::Announce(_))) {
+        tracing::info!(%service, reason, "this node stops announcing the Service: {why}");
+    } else {
+        tracing::debug!(%service, reason, "this node does not announce the Service: {why}");
+    }
+}

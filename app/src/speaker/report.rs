@@ -1,0 +1,89 @@
+//! The task that writes what the speaker has to say, so that the speaker never waits for the
+//! API server.
+
+use std::time::Duration;
+
+use ferrolb_api::SPEAKER;
+use ferrolb_cluster::speaker::{Report, Reporter, SpeakerWatches};
+use ferrolb_cluster::{EventWriter, Notice};
+use ferrolb_telemetry::chain;
+use ferrolb_vocab::NodeName;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use tokio::sync::{mpsc, watch};
+
+use crate::config::SpeakerConfig;
+
+/// Events waiting for the API server. More are dropped and logged: an Event tells what the
+/// status objects say anyway.
+const NOTICES_MAX: usize = 256;
+/// Wait after a write that was refused; it doubles up to [`RETRY_MAX`].
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(30);
+/// What was written is compared with the API server's objects again after this time: somebody
+/// may have deleted one.
+const VERIFY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The way to the writing task, which lives as long as this.
+#[derive(Debug)]
+pub(super) struct ReportTask {
+    report: watch::Sender<Report>,
+    notices: mpsc::Sender<(ObjectReference, Notice)>,
+}
+
+impl ReportTask {
+    pub(super) fn start(client: &Client, config: &SpeakerConfig, local: &SpeakerWatches) -> Self {
+        let pod_name = config.common.pod_name.as_str();
+        let pod = config.pod_uid.as_deref().map(|uid| (pod_name, uid));
+        let node = NodeName::from(config.node_name.as_str());
+        let reporter = Reporter::new(client, &config.common.namespace, node, pod, local);
+        let events = EventWriter::new(client.clone(), SPEAKER, pod_name);
+        let (report, reports) = watch::channel(Report::default());
+        let (notices, notices_to_tell) = mpsc::channel(NOTICES_MAX);
+        tokio::spawn(write_reports(reporter, reports));
+        tokio::spawn(tell_notices(events, notices_to_tell));
+        Self { report, notices }
+    }
+
+    /// Replaces what is to be said; what was not yet written is forgotten.
+    pub(super) fn publish(&self, report: Report, notices: Vec<(ObjectReference, Notice)>) {
+        self.report.send_if_modified(|current| {
+            let changed = *current != report;
+            *current = report;
+            changed
+        });
+        for notice in notices {
+            if self.notices.try_send(notice).is_err() {
+                tracing::warn!("the API server takes no Events, one is dropped");
+            }
+        }
+    }
+}
+
+async fn write_reports(reporter: Reporter, mut reports: watch::Receiver<Report>) {
+    let mut retry = RETRY_MIN;
+    let mut report_changed = reports.changed().await;
+    while report_changed.is_ok() {
+        let report = reports.borrow_and_update().clone();
+        let wait = match reporter.write(&report).await {
+            Ok(()) => {
+                retry = RETRY_MIN;
+                VERIFY_INTERVAL
+            }
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "a status was not written and is retried");
+                retry = (retry * 2).min(RETRY_MAX);
+                retry
+            }
+        };
+        report_changed = tokio::time::timeout(wait, reports.changed()).await.unwrap_or(Ok(()));
+    }
+}
+
+async fn tell_notices(mut events: EventWriter, mut notices: mpsc::Receiver<(ObjectReference, Notice)>) {
+    while let Some((object, notice)) = notices.recv().await {
+        if let Err(error) = events.tell(&object, &notice).await {
+            tracing::warn!(error = %chain(&error), reason = notice.reason.as_str(), "an Event was not written");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Who uses which address in this round. It only grows: what is refused once stays refused until the next round,
+//! so a search goes on where the last one for the same thing ended, and a round walks each address once.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::cmp::Ordering;
+use core::net::IpAddr;
+
+use ferrolb_vocab::prefix::address_value;
+use ferrolb_vocab::{IpFamily, IpRange, ServiceKey};
+
+use super::Applicant;
+use crate::pool::Pool;
+use crate::refusal::{Listed, Refusal};
+use crate::request::{BackendKey, Port, SharingKey, Terms};
+
+/// The addresses in use and by whom. Memory is proportional to these, not to the pools.
+#[derive(Default)]
+pub(super) struct Ledger<'a> {
+    tenancies: BTreeMap<IpAddr, Tenancy<'a>>,
+    /// The addresses that are shared, by the two keys that must be equal to join.
+    shared: BTreeMap<(&'a SharingKey, &'a BackendKey), BTreeSet<IpAddr>>,
+    /// By start of range, the lowest address that was not yet seen in use; `None` if all were.
+    free_from: BTreeMap<IpAddr, Option<IpAddr>>,
+    /// By start of range and terms, the lowest address whose sharing was not yet seen to be refused.
+    shareable_from: BTreeMap<(IpAddr, &'a Terms), IpAddr>,
+}
+
+/// The users of one address. All agree on `sharing` and `backend`.
+struct Tenancy<'a> {
+    sharing: Option<&'a SharingKey>,
+    backend: &'a BackendKey,
+    users: BTreeSet<&'a ServiceKey>,
+    ports: BTreeMap<Port, &'a ServiceKey>,
+}
+
+impl<'a> Ledger<'a> {
+    /// Whether `applicant` may use `address` beside its users, by "Assign and sharing rules" of
+    /// docs/reference/metallb-contract.md.
+    pub(super) fn check(&self, applicant: Applicant<'a>, address: IpAddr) -> Result<(), Refusal> {
+        let Some(tenancy) = self.tenancies.get(&address) else { return Ok(()) };
+        let terms = &applicant.request.terms;
+        if !tenancy.is_joinable_with(terms) {
+            let service = applicant.service.clone();
+            let users = Listed::of(tenancy.users.iter(), |user| (*user).clone());
+            return Err(match (tenancy.sharing, &terms.sharing) {
+                (Some(_), Some(_)) => Refusal::SharingMismatch { service, address, users },
+                (None, _) | (_, None) => Refusal::AddressInUse { service, address, users },
+            });
+        }
+        match tenancy.collision(terms) {
+            Some((port, user)) => Err(Refusal::PortConflict { address, port, user: user.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Records that `applicant` uses `address`, which [`Ledger::check`] allowed.
+    pub(super) fn occupy(&mut self, applicant: Applicant<'a>, address: IpAddr) {
+        let terms = &applicant.request.terms;
+        let tenancy = self.tenancies.entry(address).or_insert_with(|| Tenancy {
+            sharing: terms.sharing.as_ref(),
+            backend: &terms.backend,
+            users: BTreeSet::new(),
+            ports: BTreeMap::new(),
+        });
+        tenancy.users.insert(applicant.service);
+        tenancy.ports.extend(terms.ports.iter().map(|port| (*port, applicant.service)));
+        if let Some(sharing) = &terms.sharing {
+            self.shared.entry((sharing, &terms.backend)).or_default().insert(address);
+        }
+    }
+
+    /// The lowest address of `family` in the first range of `pool` that has one to give on `terms`: free, or shared
+    /// on the same terms with the ports free.
+    pub(super) fn lowest(&mut self, pool: &Pool, family: IpFamily, terms: &'a Terms) -> Option<IpAddr> {
+        pool.ranges_of(family).find_map(|range| {
+            let free = self.lowest_free(pool, range);
+            self.lowest_shareable(pool, range, terms, free).or(free)
+        })
+    }
+
+    fn lowest_free(&mut self, pool: &Pool, range: IpRange) -> Option<IpAddr> {
+        let from = self.free_from.get(&range.start()).copied().unwrap_or(Some(range.start()));
+        let mut candidate = from.and_then(|from| usable_from(pool, range, from));
+        let in_use = candidate.map(|from| self.tenancies.range(from..=range.end()));
+        for used in in_use.into_iter().flatten().map(|(used, _)| *used) {
+            match candidate.map(|candidate| candidate.cmp(&used)) {
+                Some(Ordering::Equal) => {
+                    candidate = successor(used).and_then(|next| usable_from(pool, range, next));
+                }
+                // In use although the pool avoids it: by a Service that has it from a frozen pool.
+                Some(Ordering::Greater) => {}
+                Some(Ordering::Less) | None => break,
+            }
+        }
+        self.free_from.insert(range.start(), candidate);
+        candidate
+    }
+
+    /// The lowest address below `limit` that is shared on `terms` and has the ports free.
+    fn lowest_shareable(
+        &mut self,
+        pool: &Pool,
+        range: IpRange,
+        terms: &'a Terms,
+        limit: Option<IpAddr>,
+    ) -> Option<IpAddr> {
+        let shared = self.shared.get(&(terms.sharing.as_ref()?, &terms.backend))?;
+        let last = limit.unwrap_or(range.end());
+        let position = (range.start(), terms);
+        let from = self.shareable_from.get(&position).copied().unwrap_or(range.start());
+        if from > last {
+            return None;
+        }
+        let found = shared.range(from..=last).copied().find(|address| {
+            let tenancy = self.tenancies.get(address);
+            !pool.avoids(*address) && tenancy.is_some_and(|tenancy| tenancy.collision(terms).is_none())
+        });
+        self.shareable_from.insert(position, found.unwrap_or(last));
+        found
+    }
+}
+
+impl<'a> Tenancy<'a> {
+    /// Whether a Service with `terms` may join, its ports aside.
+    fn is_joinable_with(&self, terms: &Terms) -> bool {
+        self.sharing.is_some() && self.sharing == terms.sharing.as_ref() && *self.backend == terms.backend
+    }
+
+    /// The first port of `terms` that a user has, and who.
+    fn collision(&self, terms: &Terms) -> Option<(Port, &'a ServiceKey)> {
+        terms.ports.iter().find_map(|port| self.ports.get(port).map(|user| (*port, *user)))
+    }
+}
+
+/// The lowest address of `range` from `from` on that `pool` gives. Of two neighbours that it avoids, .255 and .0,
+/// the next is not.
+fn usable_from(pool: &Pool, range: IpRange, from: IpAddr) -> Option<IpAddr> {
+    let mut candidate = from;
+    while pool.avoids(candidate) {
+        candidate = successor(candidate)?;
+    }
+    range.contains(candidate).then_some(candidate)
+}
+
+fn successor(address: IpAddr) -> Option<IpAddr> {
+    let family = IpFamily::of(address);
+    let next = address_value(address).checked_add(1)?;
+    (family == IpFamily::V6 || next <= u128::from(u32::MAX)).then(|| family.address(next))
+}

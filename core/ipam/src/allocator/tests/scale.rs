@@ -1,0 +1,52 @@
+//! Size: work and memory follow the allocations, never the pools.
+
+use super::*;
+use std::format;
+
+const SERVICES: u64 = 10_000;
+
+/// A pool as wide as IPv6 is walked along its allocations only; walked along its addresses this would not end.
+#[test]
+fn ten_thousand_services_of_the_widest_pools_settle_and_stay() {
+    let avoiding = Pool { avoid_buggy_ips: true, ..pool("p", "0.0.0.0/0 ::/0") };
+    let mut cluster = Cluster::with([avoiding]);
+    for number in 0..SERVICES {
+        cluster.create(&format!("s{number:05}"), require());
+    }
+    cluster.settle();
+    assert_eq!(cluster.outcome("s00000"), "0.0.0.1 ::");
+    // 254 usable addresses in each /24.
+    assert_eq!(cluster.outcome("s00254"), "0.0.1.1 ::fe");
+    cluster.restart().settle();
+    assert!(cluster.allocator.decisions().values().all(|decision| decision.cleared().is_none()));
+    cluster.delete("s00300");
+    cluster.create("late", require());
+    assert_eq!(cluster.settled(["late"]), ["0.0.1.47 ::12c"], "the gap");
+}
+
+/// Thousands who wait cost a look at a cursor each, not a walk along the pool each.
+#[test]
+fn thousands_wait_for_a_full_pool_on_equal_and_on_different_terms() {
+    let mut cluster = Cluster::with([pool("p", "10.0.0.0/20")]);
+    for number in 0..SERVICES {
+        let terms = [shares("", &[tcp(80)], v4()), shares("k", &[tcp(80)], v4())];
+        cluster.create(&format!("s{number:05}"), terms[usize::from(number % 2 == 0)].clone());
+    }
+    cluster.settle();
+    let served =
+        cluster.allocator.decisions().values().filter(|decision| decision.refusal().is_none()).count();
+    assert_eq!(served, 4096);
+}
+
+#[test]
+fn ten_thousand_services_share_one_address() {
+    let mut cluster = Cluster::with([pool("p", "10.0.0.0/20")]);
+    for number in 0..SERVICES {
+        let port = u16::try_from(number).unwrap();
+        cluster.create(&format!("s{number:05}"), shares("k", &[tcp(port)], v4()));
+    }
+    cluster.settle();
+    cluster.settle();
+    let usage = cluster.allocator.usage(&cluster.pools);
+    assert_eq!(usage[&"p".into()].assigned_v4, 1);
+}

@@ -1,0 +1,50 @@
+//! Which addresses each `LoadBalancer` Service gets, or why none: "Service contract" of
+//! docs/reference/metallb-contract.md, as a function of pools, Services and what was decided before.
+//!
+//! ```
+//! use ferrolb_ipam::{Allocator, Families, Pool, PoolSet, ServiceRequest};
+//! use ferrolb_vocab::ServiceKey;
+//! use std::collections::BTreeMap;
+//!
+//! let (pools, rejected) = PoolSet::new([Pool::new("lb-pool", ["192.168.100.240-192.168.100.250".parse()?])]);
+//! assert!(rejected.is_empty());
+//! let service = ServiceKey::new("default", "svc-lb");
+//! let services = BTreeMap::from([(service.clone(), ServiceRequest::new(Families::V4))]);
+//!
+//! let mut allocator = Allocator::default();
+//! let decision = &allocator.reconcile(&pools, &services)[&service];
+//! assert_eq!(decision.addresses().first().map(ToString::to_string), Some("192.168.100.240".into()));
+//! # Ok::<(), ferrolb_vocab::ParseRangeError>(())
+//! ```
+//!
+//! What is absent: Kubernetes objects, annotations, Events, clocks. The controller parses objects into
+//! [`Pool`]s and [`ServiceRequest`]s, calls [`Allocator::reconcile`] with all of them after every change, and
+//! writes the decisions down.
+//!
+//! # Layout
+//! [`pool`] and [`pool_set`] are what there is to give, [`request`] is what a Service asks for, [`decision`] and
+//! [`refusal`] are the answers, [`allocator`] finds them: its submodules hold the rules, `keep` for an address
+//! that a Service already has, `choose` for a new one, `ledger` for who uses what in this round. [`usage`] counts.
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod allocator;
+pub mod decision;
+pub mod pool;
+pub mod pool_set;
+pub mod refusal;
+pub mod request;
+pub mod usage;
+
+pub use allocator::Allocator;
+pub use decision::{Allocation, Change, Cleared, Decision, Refused};
+pub use pool::{Incompatibility, Pool, ServiceAllocation};
+pub use pool_set::{PoolError, PoolSet, Rejected};
+pub use refusal::{Listed, NotAllowed, Refusal, Shortage};
+pub use request::{
+    BackendKey, Families, FamilyPolicy, Port, Protocol, ServiceRequest, SharingKey, Terms, Wanted,
+};
+pub use usage::Usage;

@@ -1,0 +1,30 @@
+//! The words every FerroLB crate shares: addresses, names, labels and time, as values.
+//!
+//! What is absent: protocols, decisions, IO, a clock. A value of these types has been
+//! parsed: whoever holds one need not check it again.
+//!
+//! # Layout
+//! [`prefix`] and [`range`] are sets of addresses, [`mac`] is a link-layer address,
+//! [`link`] is an interface of the host, [`names`] are Kubernetes names that must not be mixed up, [`labels`] are labels and
+//! selectors, [`time`] is the instant that cores receive from their drivers.
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod labels;
+pub mod link;
+pub mod mac;
+pub mod names;
+pub mod prefix;
+pub mod range;
+pub mod time;
+
+pub use labels::{Labels, Operator, Requirement, Selector};
+pub use link::{Link, LinkAddress, LinkFlag};
+pub use mac::MacAddr;
+pub use names::{InterfaceName, NodeName, ObjectName, PoolName, ServiceKey};
+pub use prefix::{IpFamily, IpPrefix, ParsePrefixError};
+pub use range::{IpRange, ParseRangeError};
+pub use time::Instant;

@@ -1,0 +1,93 @@
+//! `NodeState`: what only a node can see, written by its speaker and judged by the controller.
+//!
+//! The object is an observation, so everything is under `status` and there is no `spec`. It has one
+//! writer, the speaker of the node it is named after, and therefore no status *subresource*: one
+//! server-side apply creates or updates the whole. The speaker writes only when
+//! [`NodeStateStatus::same_observation`] is false, so an idle cluster writes nothing.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Empty: the kind has no `spec`.
+#[derive(CustomResource, JsonSchema, Deserialize, Serialize, Clone, Debug, Default, PartialEq)]
+#[kube(
+    group = "ferrolb.io",
+    version = "v1alpha1",
+    kind = "NodeState",
+    plural = "nodestates",
+    no_spec,
+    doc = "What the speaker of the node with this name can see of its node.",
+    status = "NodeStateStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    printcolumn(name = "Ready", type_ = "boolean", json_path = ".status.speaker.ready"),
+    printcolumn(name = "Version", type_ = "string", json_path = ".status.speaker.version"),
+    printcolumn(name = "Pod", type_ = "string", json_path = ".status.speaker.pod", priority = 10),
+    printcolumn(name = "Observed", type_ = "date", json_path = ".status.observedAt")
+)]
+pub struct NodeStateFields {}
+
+/// The observation.
+#[derive(KubeSchema, Deserialize, Serialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeStateStatus {
+    /// When anything else in this status last changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<Time>,
+    /// The speaker that wrote this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<SpeakerState>,
+    /// The host's interfaces that can carry announcements.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub links: Vec<LinkState>,
+    /// What concerns the node as a whole, such as a driver that cannot start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+impl NodeStateStatus {
+    /// Whether `other` observed the same: equal in all but the time.
+    #[must_use]
+    pub fn same_observation(&self, other: &Self) -> bool {
+        let Self { observed_at: _, speaker, links, conditions } = self;
+        (speaker, links, conditions) == (&other.speaker, &other.links, &other.conditions)
+    }
+}
+
+/// The process that observes.
+#[derive(JsonSchema, Deserialize, Serialize, Clone, Debug, Default, PartialEq)]
+pub struct SpeakerState {
+    /// The speaker's version, as in `ferrolb --version`.
+    pub version: String,
+    /// Whether it has seen the whole configuration and its drivers are up.
+    pub ready: bool,
+    /// The name of its Pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
+}
+
+/// One interface of the host.
+#[derive(KubeSchema, Deserialize, Serialize, Clone, Debug, Default, PartialEq)]
+pub struct LinkState {
+    /// The interface's name.
+    pub name: String,
+    /// Whether it is up and has carrier.
+    pub up: bool,
+    /// Its link-layer address, six hexadecimal octets separated by colons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// The node's own addresses on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
+    /// The prefixes that are on-link through it, as CIDRs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subnets: Vec<String>,
+    /// What the speaker found on this link, such as another host that uses an announced address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}

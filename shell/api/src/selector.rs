@@ -1,0 +1,118 @@
+//! Label selectors, from what was written to what it means.
+
+use ferrolb_vocab::{Operator, Requirement, Selector};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
+use thiserror::Error;
+
+/// A `matchExpressions` entry means nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ParseSelectorError {
+    /// The operator is none of the four.
+    #[error(
+        "matchExpressions on label {key:?}: operator {operator:?} does not exist; use In, NotIn, Exists or DoesNotExist"
+    )]
+    UnknownOperator {
+        /// The label's key.
+        key: String,
+        /// What was written.
+        operator: String,
+    },
+    /// `In` or `NotIn` without a value.
+    #[error(
+        "matchExpressions on label {key:?}: operator {operator} compares with values, but there is none; list at least one under values"
+    )]
+    NoValues {
+        /// The label's key.
+        key: String,
+        /// The operator.
+        operator: &'static str,
+    },
+    /// `Exists` or `DoesNotExist` with values.
+    #[error(
+        "matchExpressions on label {key:?}: operator {operator} takes no values; remove them, or use In or NotIn"
+    )]
+    UnwantedValues {
+        /// The label's key.
+        key: String,
+        /// The operator.
+        operator: &'static str,
+    },
+}
+
+/// Parses a label selector; an empty one matches everything.
+///
+/// # Errors
+/// A requirement has an unknown operator, or values that do not fit its operator.
+pub fn parse_selector(written: &LabelSelector) -> Result<Selector, ParseSelectorError> {
+    let labels = written.match_labels.iter().flatten().map(|(key, value)| {
+        Ok(Requirement { key: key.clone(), operator: Operator::In([value.clone()].into()) })
+    });
+    let expressions = written.match_expressions.iter().flatten().map(parse_requirement);
+    Ok(Selector { requirements: labels.chain(expressions).collect::<Result<_, _>>()? })
+}
+
+fn parse_requirement(written: &LabelSelectorRequirement) -> Result<Requirement, ParseSelectorError> {
+    let key = written.key.clone();
+    let values = written.values.as_deref().unwrap_or_default();
+    let some = |operator| match values {
+        [] => Err(ParseSelectorError::NoValues { key: key.clone(), operator }),
+        values => Ok(values.iter().cloned().collect()),
+    };
+    let none = |operator| match values {
+        [] => Ok(()),
+        [..] => Err(ParseSelectorError::UnwantedValues { key: key.clone(), operator }),
+    };
+    let operator = match written.operator.as_str() {
+        "In" => Operator::In(some("In")?),
+        "NotIn" => Operator::NotIn(some("NotIn")?),
+        "Exists" => none("Exists").map(|()| Operator::Exists)?,
+        "DoesNotExist" => none("DoesNotExist").map(|()| Operator::DoesNotExist)?,
+        other => return Err(ParseSelectorError::UnknownOperator { key, operator: other.into() }),
+    };
+    Ok(Requirement { key, operator })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: serde_json::Value) -> Result<Selector, ParseSelectorError> {
+        parse_selector(&serde_json::from_value(json).unwrap())
+    }
+
+    #[test]
+    fn labels_and_expressions_must_all_hold() {
+        let selector = parse(serde_json::json!({
+            "matchLabels": {"zone": "a"},
+            "matchExpressions": [
+                {"key": "role", "operator": "NotIn", "values": ["edge", "lab"]},
+                {"key": "rack", "operator": "Exists"},
+            ],
+        }))
+        .unwrap();
+        let labels = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
+        };
+        assert!(selector.matches(&labels(&[("zone", "a"), ("rack", "7")])));
+        assert!(!selector.matches(&labels(&[("zone", "a")])));
+        assert!(!selector.matches(&labels(&[("zone", "a"), ("rack", "7"), ("role", "lab")])));
+    }
+
+    #[test]
+    fn an_empty_selector_matches_everything() {
+        assert_eq!(parse(serde_json::json!({})), Ok(Selector::default()));
+    }
+
+    #[test]
+    fn errors_name_the_label_and_the_remedy() {
+        let message = |operator: &str, values: &[&str]| {
+            let expression = serde_json::json!({"key": "zone", "operator": operator, "values": values});
+            parse(serde_json::json!({"matchExpressions": [expression]})).unwrap_err().to_string()
+        };
+        assert!(message("in", &["a"]).contains("\"zone\": operator \"in\" does not exist; use In, NotIn"));
+        assert!(message("In", &[]).contains("list at least one under values"));
+        assert!(message("NotIn", &[]).contains("operator NotIn compares"));
+        assert!(message("Exists", &["a"]).contains("takes no values; remove them"));
+        assert!(message("DoesNotExist", &["a"]).contains("operator DoesNotExist takes no values"));
+    }
+}

@@ -1,0 +1,270 @@
+//! The cluster as the controller judges it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ferrolb_api::conditions::ConfigStatus;
+use ferrolb_api::ip_address_pool::IpAddressPoolStatus;
+use ferrolb_api::{BgpAdvertisement, IpAddressPool, L2Advertisement, NodeState};
+use ferrolb_ipam as ipam;
+use ferrolb_plan as plan;
+use ferrolb_vocab::{NodeName, ObjectName, PoolName, ServiceKey};
+use k8s_openapi::api::core::v1::{Namespace, Node, ObjectReference, Service};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
+use kube::runtime::reflector::Store;
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource, ResourceExt};
+
+use crate::parse::service::{Ownership, key, ownership};
+use crate::parse::{ObjectError, advertisement, node, pool, readable};
+use crate::watches::{GuardedStore, Watches, synced};
+
+/// The controller's local copies.
+#[derive(Debug)]
+pub struct ControllerWatches {
+    services: Store<Service>,
+    namespaces: Store<Namespace>,
+    nodes: Store<Node>,
+    node_states: Store<NodeState>,
+    pools: Vec<GuardedStore<IpAddressPool>>,
+    l2_advertisements: Vec<GuardedStore<L2Advertisement>>,
+    bgp_advertisements: Vec<GuardedStore<BgpAdvertisement>>,
+}
+
+/// Everything the controller decides on, parsed.
+#[derive(Debug, Default)]
+pub struct ControllerView {
+    /// The Services of type `LoadBalancer` that are ours, as they were read.
+    pub services: BTreeMap<ServiceKey, Arc<Service>>,
+    /// Services that are not load balanced (any more), as they were read.
+    pub others: Vec<Arc<Service>>,
+    /// Services of another implementation's class, with that class.
+    pub foreign: BTreeMap<ServiceKey, String>,
+    /// The pools; those with errors are frozen.
+    pub pools: ipam::PoolSet,
+    /// The same pools as advertisements see them, by name.
+    pub announced_pools: BTreeMap<PoolName, plan::Pool>,
+    /// The advertisements.
+    pub advertisements: plan::Advertisements,
+    /// The nodes.
+    pub nodes: BTreeMap<NodeName, plan::Node>,
+    /// Every configuration object that carries conditions, with what is wrong with it.
+    pub config: Vec<ConfigObject>,
+}
+
+/// A configuration object, to be told whether it is accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConfigObject {
+    /// The object.
+    pub reference: ObjectReference,
+    /// Its `metadata.generation`, the one the verdict is about.
+    pub generation: Option<i64>,
+    /// The conditions it carries now.
+    pub conditions: Vec<meta::Condition>,
+    /// For a pool, the counters it carries now.
+    pub usage: Option<IpAddressPoolStatus>,
+    /// The pool's name, if it is one that is in use.
+    pub pool: Option<PoolName>,
+    /// What is wrong with it; empty when it is accepted.
+    pub errors: Vec<ObjectError>,
+    /// Pools that it names and that its namespace does not have.
+    pub unknown_pools: Vec<PoolName>,
+}
+
+impl ControllerWatches {
+    /// Starts the watches.
+    pub fn start(watches: &mut Watches, client: &Client, namespaces: &[String]) -> Self {
+        let all = watcher::Config::default;
+        Self {
+            services: watches.follow(Api::all(client.clone()), all(), |_| ()),
+            namespaces: watches.follow(Api::all(client.clone()), all(), |_| ()),
+            nodes: watches.follow(Api::all(client.clone()), all(), strip_node),
+            node_states: watches.follow(Api::all(client.clone()), all(), |_| ()),
+            pools: watches.follow_config(client, namespaces),
+            l2_advertisements: watches.follow_config(client, namespaces),
+            bgp_advertisements: watches.follow_config(client, namespaces),
+        }
+    }
+
+    /// Waits for the first complete copy of everything.
+    pub async fn synced(&self) {
+        synced(&self.services).await;
+        synced(&self.namespaces).await;
+        synced(&self.nodes).await;
+        synced(&self.node_states).await;
+        for store in &self.pools {
+            synced(store).await;
+        }
+        for store in &self.l2_advertisements {
+            synced(store).await;
+        }
+        for store in &self.bgp_advertisements {
+            synced(store).await;
+        }
+    }
+
+    /// The cluster now.
+    #[must_use]
+    pub fn view(&self, lb_class: Option<&str>) -> ControllerView {
+        let mut view = ControllerView::default();
+        view.add_services(&self.services.state(), lb_class);
+        view.add_pools(&self.pools, &self.namespaces.state());
+        view.add_advertisements(&self.l2_advertisements, &self.bgp_advertisements);
+        let states = self.node_states.state();
+        view.nodes = nodes(&self.nodes.state(), &states);
+        view
+    }
+}
+
+impl ControllerView {
+    fn add_services(&mut self, services: &[Arc<Service>], lb_class: Option<&str>) {
+        for service in services {
+            match ownership(service, lb_class) {
+                Ownership::Ours => {
+                    self.services.insert(key(service), Arc::clone(service));
+                }
+                Ownership::NotLoadBalanced => self.others.push(Arc::clone(service)),
+                Ownership::ForeignClass(class) => {
+                    self.foreign.insert(key(service), class);
+                }
+            }
+        }
+    }
+
+    fn add_pools(&mut self, stores: &[GuardedStore<IpAddressPool>], namespaces: &[Arc<Namespace>]) {
+        let (objects, unreadable) = readable(stores);
+        self.add_unreadable(unreadable);
+        let mut usable = Vec::new();
+        let mut broken = Vec::new();
+        let mut seen = BTreeSet::new();
+        for object in &objects {
+            let (parsed, mut errors) = pool::ipam_pool(object, namespaces);
+            let name = parsed.name.clone();
+            if seen.insert(name.clone()) {
+                let ranges = parsed.ranges.clone();
+                let namespace = object.namespace().unwrap_or_default();
+                let labels = object.labels().clone();
+                self.announced_pools.insert(name.clone(), plan::Pool { namespace, labels, ranges });
+            } else {
+                let taken = ipam::PoolError::DuplicateName { pool: name.clone() };
+                errors.push(ObjectError::at(object, taken.reason(), taken.to_string()));
+            }
+            if errors.is_empty() { &mut usable } else { &mut broken }.push(parsed);
+            self.config.push(ConfigObject {
+                reference: object.object_ref(&()),
+                generation: object.metadata.generation,
+                conditions: object.status.clone().unwrap_or_default().conditions,
+                usage: object.status.clone(),
+                pool: Some(name),
+                errors,
+                unknown_pools: Vec::new(),
+            });
+        }
+        let (pools, rejected) = ipam::PoolSet::new(usable);
+        self.pools = pools;
+        broken.into_iter().for_each(|pool| self.pools.freeze(pool));
+        for rejected in rejected {
+            let of_pool = |object: &&mut ConfigObject| object.pool.as_ref() == Some(&rejected.pool);
+            if let Some(object) = self.config.iter_mut().find(of_pool) {
+                let message = rejected.reason.to_string();
+                let reason = rejected.reason.reason();
+                let reference = Box::new(object.reference.clone());
+                object.errors.push(ObjectError { object: reference, reason, message });
+            }
+        }
+    }
+
+    fn add_advertisements(
+        &mut self,
+        l2: &[GuardedStore<L2Advertisement>],
+        bgp: &[GuardedStore<BgpAdvertisement>],
+    ) {
+        let (objects, unreadable) = readable(l2);
+        self.advertisements = advertisements(&objects, &unreadable, bgp);
+        self.add_unreadable(unreadable);
+        for object in &objects {
+            let errors = advertisement::l2_advertisement(object).err().into_iter().collect();
+            self.add_config(object, object.status.as_ref(), errors, &object.spec.ip_address_pools);
+        }
+        let (objects, unreadable) = readable(bgp);
+        self.add_unreadable(unreadable);
+        for object in &objects {
+            let message = "this version of FerroLB announces by layer 2 only, so the object has no effect; \
+                           use an L2Advertisement for its pools";
+            let error = ObjectError::at(object, "BGPNotSupported", message.into());
+            self.add_config(object, object.status.as_ref(), vec![error], &[]);
+        }
+    }
+
+    fn add_config<K: Resource<DynamicType = ()>>(
+        &mut self,
+        object: &K,
+        status: Option<&ConfigStatus>,
+        errors: Vec<ObjectError>,
+        named_pools: &[String],
+    ) {
+        let namespace = object.meta().namespace.as_deref().unwrap_or_default();
+        let is_known = |pool: &PoolName| {
+            self.announced_pools.get(pool).is_some_and(|known| known.namespace == namespace)
+        };
+        let unknown_pools = named_pools.iter().map(PoolName::from).filter(|pool| !is_known(pool)).collect();
+        self.config.push(ConfigObject {
+            reference: object.object_ref(&()),
+            generation: object.meta().generation,
+            conditions: status.map(|status| status.conditions.clone()).unwrap_or_default(),
+            usage: None,
+            pool: None,
+            errors,
+            unknown_pools,
+        });
+    }
+
+    fn add_unreadable(&mut self, errors: Vec<ObjectError>) {
+        self.config.extend(errors.into_iter().map(|error| ConfigObject {
+            reference: ObjectReference::clone(&error.object),
+            generation: None,
+            conditions: Vec::new(),
+            usage: None,
+            pool: None,
+            errors: vec![error],
+            unknown_pools: Vec::new(),
+        }));
+    }
+}
+
+/// The advertisements that can be read; objects that cannot still count as objects.
+pub(crate) fn advertisements(
+    l2: &[L2Advertisement],
+    unreadable: &[ObjectError],
+    bgp: &[GuardedStore<BgpAdvertisement>],
+) -> plan::Advertisements {
+    let parsed = l2.iter().filter_map(|object| {
+        let name = ObjectName::new(object.namespace().unwrap_or_default(), object.name_any());
+        Some((name, advertisement::l2_advertisement(object).ok()?))
+    });
+    plan::Advertisements {
+        l2: parsed.collect(),
+        any_object: !l2.is_empty() || !unreadable.is_empty() || bgp.iter().any(|store| !store.is_empty()),
+    }
+}
+
+/// The nodes with what their speakers reported.
+pub(crate) fn nodes(nodes: &[Arc<Node>], states: &[Arc<NodeState>]) -> BTreeMap<NodeName, plan::Node> {
+    let states: BTreeMap<String, &NodeState> =
+        states.iter().map(|state| (state.name_any(), state.as_ref())).collect();
+    let parse = |object: &Arc<Node>| {
+        let name = object.name_any();
+        let state = states.get(&name).copied();
+        (NodeName::from(name), node::node(object, state))
+    };
+    nodes.iter().map(parse).collect()
+}
+
+/// Images and volumes make most of a Node object and are never read.
+pub(crate) fn strip_node(node: &mut Node) {
+    if let Some(status) = &mut node.status {
+        status.images = None;
+        status.volumes_attached = None;
+        status.volumes_in_use = None;
+    }
+}

@@ -1,0 +1,79 @@
+use super::*;
+use ferrolb_api::conditions::ADDRESS_ALLOCATED;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn service(status: serde_json::Value) -> Service {
+    let json = serde_json::json!({ "metadata": { "name": "web", "namespace": "default" }, "status": status });
+    serde_json::from_value(json).unwrap()
+}
+
+fn allocated(addresses: &[&str]) -> ServiceStatus {
+    ServiceStatus {
+        addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        pool: Some("lb-pool".into()),
+        condition: Some(Condition {
+            type_: ADDRESS_ALLOCATED,
+            holds: true,
+            reason: "Allocated",
+            message: "Allocated from pool lb-pool.".into(),
+        }),
+    }
+}
+
+fn ips(service: &Service) -> Vec<Option<&str>> {
+    let balancer = service.status.as_ref().unwrap().load_balancer.as_ref().unwrap();
+    balancer.ingress.as_ref().unwrap().iter().map(|entry| entry.ip.as_deref()).collect()
+}
+
+#[test]
+fn a_service_that_says_so_already_is_not_written() {
+    let wanted = allocated(&["10.0.0.1"]);
+    let first = updated(&service(serde_json::json!({})), &wanted, at(0)).unwrap();
+    assert_eq!(ips(&first), [Some("10.0.0.1")]);
+    assert_eq!(first.annotations()["metallb.io/ip-allocated-from-pool"], "lb-pool");
+    assert_eq!(updated(&first, &wanted, at(9)), None);
+}
+
+#[test]
+fn the_mode_that_the_api_server_added_is_kept_and_is_no_change() {
+    let wanted = allocated(&["10.0.0.1"]);
+    let mut written = updated(&service(serde_json::json!({})), &wanted, at(0)).unwrap();
+    let balancer = written.status.as_mut().unwrap().load_balancer.as_mut().unwrap();
+    balancer.ingress.as_mut().unwrap()[0].ip_mode = Some("VIP".into());
+    assert_eq!(updated(&written, &wanted, at(9)), None);
+    let added = updated(&written, &allocated(&["10.0.0.1", "fd00::1"]), at(9)).unwrap();
+    let balancer = added.status.unwrap().load_balancer.unwrap();
+    assert_eq!(balancer.ingress.unwrap()[0].ip_mode.as_deref(), Some("VIP"));
+}
+
+#[test]
+fn clearing_takes_our_entries_and_leaves_the_rest() {
+    let full = service(serde_json::json!({
+        "loadBalancer": { "ingress": [{ "ip": "10.0.0.1" }, { "hostname": "other.example" }] },
+        "conditions": [
+            { "type": "Other", "status": "True", "reason": "x", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z" },
+            { "type": ADDRESS_ALLOCATED, "status": "True", "reason": "x", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z" }
+        ]
+    }));
+    let cleared = updated(&full, &ServiceStatus::default(), at(0)).unwrap();
+    assert_eq!(ips(&cleared), [None], "the hostname is another's");
+    let conditions = cleared.status.unwrap().conditions.unwrap();
+    assert_eq!(conditions.iter().map(|condition| condition.type_.as_str()).collect::<Vec<_>>(), ["Other"]);
+}
+
+#[test]
+fn a_condition_keeps_its_time_until_its_truth_changes() {
+    let time = |service: &Service| {
+        service.status.as_ref().unwrap().conditions.as_ref().unwrap()[0].last_transition_time.0
+    };
+    let mut wanted = allocated(&[]);
+    let first = updated(&service(serde_json::json!({})), &wanted, at(1)).unwrap();
+    wanted.condition.as_mut().unwrap().message = "Allocated, again.".into();
+    let reworded = updated(&first, &wanted, at(2)).unwrap();
+    assert_eq!(time(&reworded), at(1));
+    wanted.condition.as_mut().unwrap().holds = false;
+    assert_eq!(time(&updated(&reworded, &wanted, at(3)).unwrap()), at(3));
+}

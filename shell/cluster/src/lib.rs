@@ -1,0 +1,20 @@
+//! The cluster as FerroLB reads and writes it: watches in, core values and per-object errors
+//! out; statuses, Events and the leader Lease back.
+//!
+//! What is absent: decisions. Parsing says what an object means or what is wrong with it;
+//! whether a Service gets an address, or a node announces it, is decided in `core/`.
+//!
+//! # Layout
+//! [`watches`] keeps local copies; [`parse`] turns objects into values; [`controller`] and
+//! [`speaker`] assemble the view of each process and write what it decided; [`events`] tells
+//! people at the object; [`lease`] elects the leading controller.
+
+pub mod controller;
+pub mod events;
+pub mod lease;
+pub mod parse;
+pub mod speaker;
+pub mod watches;
+
+pub use events::{EventWriter, Notice};
+pub use watches::{Dirty, Watches};

@@ -1,0 +1,58 @@
+//! What the user wrote, turned into what it means: API objects into core values. An object
+//! that means nothing becomes an [`ObjectError`], never a silent gap.
+
+pub mod advertisement;
+pub mod endpoints;
+pub mod node;
+pub mod pool;
+pub mod service;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{Resource, ResourceExt};
+
+/// What is wrong with one object, told at that object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectError {
+    /// The object.
+    pub object: Box<ObjectReference>,
+    /// Stable name of the cause: condition reason, log field and metric label.
+    pub reason: &'static str,
+    /// What is wrong, where in the object, and what to do.
+    pub message: String,
+}
+
+impl ObjectError {
+    /// An error at `object`.
+    pub fn at<K: Resource<DynamicType = ()>>(object: &K, reason: &'static str, message: String) -> Self {
+        Self { object: Box::new(object.object_ref(&())), reason, message }
+    }
+}
+
+/// The object cannot be read at all: its shape is not the kind's.
+pub const UNREADABLE: &str = "Unreadable";
+/// A field of the object's `spec` means nothing.
+pub const INVALID_SPEC: &str = "InvalidSpec";
+
+/// Splits a guarded copy into readable objects, sorted by name, and errors for the others.
+pub(crate) fn readable<K>(stores: &[crate::watches::GuardedStore<K>]) -> (Vec<K>, Vec<ObjectError>)
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    let mut objects = Vec::new();
+    let mut errors = Vec::new();
+    for guarded in stores.iter().flat_map(kube::runtime::reflector::Store::state) {
+        match &guarded.0 {
+            Ok(object) => objects.push(object.clone()),
+            Err(invalid) => errors.push(ObjectError::at(
+                guarded.as_ref(),
+                UNREADABLE,
+                format!(
+                    "the object is ignored because it does not have the shape of its kind: {}",
+                    invalid.error
+                ),
+            )),
+        }
+    }
+    objects.sort_by_key(|object| (object.name_any(), object.namespace()));
+    (objects, errors)
+}

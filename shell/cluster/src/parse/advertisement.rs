@@ -1,0 +1,42 @@
+//! `L2Advertisement` objects.
+
+use ferrolb_api::{L2Advertisement, parse_selector};
+use ferrolb_plan::{self as plan, NodePreference};
+
+use super::pool::selectors;
+use super::{INVALID_SPEC, ObjectError};
+
+/// The advertisement as the plan sees it.
+///
+/// # Errors
+/// The first field that means nothing. Such an advertisement announces nothing until it is corrected.
+pub fn l2_advertisement(object: &L2Advertisement) -> Result<plan::L2Advertisement, ObjectError> {
+    parse(object).map_err(|message| ObjectError::at(object, INVALID_SPEC, message))
+}
+
+fn parse(object: &L2Advertisement) -> Result<plan::L2Advertisement, String> {
+    let spec = &object.spec;
+    let preference = |(index, preferred): (usize, &ferrolb_api::l2_advertisement::PreferredNodeSelector)| {
+        let field = format!("spec.preferredNodeSelectors[{index}]");
+        let weight = u32::try_from(preferred.weight).ok().filter(|weight| (1..=100).contains(weight));
+        Ok(NodePreference {
+            weight: weight
+                .ok_or_else(|| format!("{field}.weight: expected 1 to 100, found {}", preferred.weight))?,
+            selector: parse_selector(&preferred.preference)
+                .map_err(|error| format!("{field}.preference: {error}"))?,
+        })
+    };
+    Ok(plan::L2Advertisement {
+        pools: spec.ip_address_pools.iter().map(Into::into).collect(),
+        pool_selectors: selectors("spec.ipAddressPoolSelectors", &spec.ip_address_pool_selectors)?,
+        node_selectors: selectors("spec.nodeSelectors", &spec.node_selectors)?,
+        interfaces: spec.interfaces.iter().map(Into::into).collect(),
+        service_selectors: selectors("spec.serviceSelectors", &spec.service_selectors)?,
+        preferences: spec
+            .preferred_node_selectors
+            .iter()
+            .enumerate()
+            .map(preference)
+            .collect::<Result<_, String>>()?,
+    })
+}

@@ -1,0 +1,143 @@
+//! The cluster as a speaker plans on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ferrolb_api::{BgpAdvertisement, IpAddressPool, L2Advertisement, NodeState, ServiceL2Status};
+use ferrolb_plan as plan;
+use ferrolb_vocab::{IpRange, NodeName, PoolName, ServiceKey};
+use k8s_openapi::api::core::v1::{Node, ObjectReference, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::runtime::reflector::Store;
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource, ResourceExt};
+
+use crate::controller::view::{advertisements, nodes, strip_node};
+use crate::parse::endpoints::serving_endpoints;
+use crate::parse::service::{Ownership, key, ownership, planned};
+use crate::parse::{node, pool, readable};
+use crate::watches::{GuardedStore, Watches, synced};
+
+/// A speaker's local copies.
+#[derive(Debug)]
+pub struct SpeakerWatches {
+    services: Store<Service>,
+    endpoint_slices: Store<EndpointSlice>,
+    nodes: Store<Node>,
+    pub(super) node_states: Store<NodeState>,
+    pools: Vec<GuardedStore<IpAddressPool>>,
+    l2_advertisements: Vec<GuardedStore<L2Advertisement>>,
+    bgp_advertisements: Vec<GuardedStore<BgpAdvertisement>>,
+    pub(super) l2_statuses: Store<ServiceL2Status>,
+}
+
+/// Everything a plan depends on that the API server knows.
+#[derive(Debug, Default)]
+pub struct SpeakerView {
+    /// The load-balanced Services that are ours.
+    pub services: BTreeMap<ServiceKey, plan::Service>,
+    /// The same Services as Events name them.
+    pub references: BTreeMap<ServiceKey, ObjectReference>,
+    /// The pools' ranges.
+    pub pools: BTreeMap<PoolName, plan::Pool>,
+    /// The advertisements.
+    pub advertisements: plan::Advertisements,
+    /// The nodes.
+    pub nodes: BTreeMap<NodeName, plan::Node>,
+    /// Where each node's speaker is reached.
+    pub internal_ips: BTreeMap<NodeName, Vec<IpAddr>>,
+    /// The UID of each Node object.
+    pub node_uids: BTreeMap<NodeName, String>,
+}
+
+impl SpeakerWatches {
+    /// Starts the watches; status objects are kept in `own_namespace`.
+    pub fn start(watches: &mut Watches, client: &Client, own_namespace: &str, namespaces: &[String]) -> Self {
+        let all = watcher::Config::default;
+        Self {
+            services: watches.follow(Api::all(client.clone()), all(), |_| ()),
+            endpoint_slices: watches.follow(Api::all(client.clone()), all(), |_| ()),
+            nodes: watches.follow(Api::all(client.clone()), all(), strip_node),
+            node_states: watches.follow(Api::all(client.clone()), all(), |_| ()),
+            pools: watches.follow_config(client, namespaces),
+            l2_advertisements: watches.follow_config(client, namespaces),
+            bgp_advertisements: watches.follow_config(client, namespaces),
+            l2_statuses: watches.follow(Api::namespaced(client.clone(), own_namespace), all(), |_| ()),
+        }
+    }
+
+    /// Waits for the first complete copy of everything.
+    pub async fn synced(&self) {
+        synced(&self.services).await;
+        synced(&self.endpoint_slices).await;
+        synced(&self.nodes).await;
+        synced(&self.node_states).await;
+        synced(&self.l2_statuses).await;
+        for store in &self.pools {
+            synced(store).await;
+        }
+        for store in &self.l2_advertisements {
+            synced(store).await;
+        }
+        for store in &self.bgp_advertisements {
+            synced(store).await;
+        }
+    }
+
+    /// The cluster now. `known` are the ranges that each pool had in an earlier view.
+    #[must_use]
+    pub fn view(&self, lb_class: Option<&str>, known: &BTreeMap<PoolName, plan::Pool>) -> SpeakerView {
+        let mut endpoints = serving_endpoints(&self.endpoint_slices.state());
+        let mut view = SpeakerView { pools: pools(&self.pools, known), ..SpeakerView::default() };
+        for service in self.services.state() {
+            if ownership(&service, lb_class) == Ownership::Ours {
+                let key = key(&service);
+                let endpoints = endpoints.remove(&key).unwrap_or_default();
+                view.references.insert(key.clone(), service.object_ref(&()));
+                view.services.insert(key, planned(&service, endpoints));
+            }
+        }
+        let (l2, unreadable) = readable(&self.l2_advertisements);
+        view.advertisements = advertisements(&l2, &unreadable, &self.bgp_advertisements);
+        view.add_nodes(&self.nodes.state(), &self.node_states.state());
+        view
+    }
+}
+
+impl SpeakerView {
+    fn add_nodes(&mut self, objects: &[Arc<Node>], states: &[Arc<NodeState>]) {
+        self.nodes = nodes(objects, states);
+        for object in objects {
+            let name = NodeName::from(object.name_any());
+            self.internal_ips.insert(name.clone(), node::internal_ips(object));
+            self.node_uids.extend(object.uid().map(|uid| (name, uid)));
+        }
+    }
+}
+
+/// The pools' ranges. An entry that does not parse takes nothing off the network: a pool with
+/// one is used with the entries that do, and with those it had before.
+fn pools(
+    stores: &[GuardedStore<IpAddressPool>],
+    known: &BTreeMap<PoolName, plan::Pool>,
+) -> BTreeMap<PoolName, plan::Pool> {
+    let (objects, _told_by_the_controller) = readable(stores);
+    let mut pools = BTreeMap::new();
+    for object in &objects {
+        let name = PoolName::from(object.name_any());
+        let read: Vec<_> = pool::ranges(object).collect();
+        let before = known.get(&name).filter(|_| read.iter().any(Result::is_err));
+        let mut ranges: BTreeSet<IpRange> =
+            before.into_iter().flat_map(|pool| &pool.ranges).copied().collect();
+        ranges.extend(read.into_iter().flatten());
+        let pool = plan::Pool {
+            namespace: object.namespace().unwrap_or_default(),
+            labels: object.labels().clone(),
+            ranges: ranges.into_iter().collect(),
+        };
+        // Of two pools with one name the first counts; the controller tells the second.
+        pools.entry(name).or_insert(pool);
+    }
+    pools
+}

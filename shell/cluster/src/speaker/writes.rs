@@ -1,0 +1,186 @@
+//! What a speaker writes: its `NodeState`, and a `ServiceL2Status` for every Service it announces.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ferrolb_api::node_state::{NodeStateFields, NodeStateStatus};
+use ferrolb_api::service_l2_status::{InterfaceInfo, ServiceL2StatusSpec, ServiceL2StatusStatus};
+use ferrolb_api::{NodeState, SPEAKER, ServiceL2Status, labels};
+use ferrolb_vocab::{InterfaceName, NodeName, ServiceKey};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Api, Client, ResourceExt};
+
+use super::view::SpeakerWatches;
+
+/// What a speaker has to say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// What it sees of its node.
+    pub node_state: NodeStateStatus,
+    /// The UID of its Node: the state is removed together with it.
+    pub node_uid: Option<String>,
+    /// The Services it announces, each with the interfaces that advertisements chose by name.
+    pub announced: BTreeMap<ServiceKey, BTreeSet<InterfaceName>>,
+}
+
+/// Makes the API server's objects say what a [`Report`] says.
+#[derive(Debug)]
+pub struct Reporter {
+    node: NodeName,
+    owner: Option<OwnerReference>,
+    node_states: Api<NodeState>,
+    known_states: Store<NodeState>,
+    l2_statuses: Api<ServiceL2Status>,
+    known_l2_statuses: Store<ServiceL2Status>,
+}
+
+impl Reporter {
+    /// A reporter for `node`, with its status objects in `namespace`, removed together with
+    /// the Pod of this name and UID.
+    #[must_use]
+    pub fn new(
+        client: &Client,
+        namespace: &str,
+        node: NodeName,
+        pod: Option<(&str, &str)>,
+        watches: &SpeakerWatches,
+    ) -> Self {
+        let owner = pod.map(|(name, uid)| owner("v1", "Pod", name, uid));
+        Self {
+            node,
+            owner,
+            node_states: Api::all(client.clone()),
+            known_states: watches.node_states.clone(),
+            l2_statuses: Api::namespaced(client.clone(), namespace),
+            known_l2_statuses: watches.l2_statuses.clone(),
+        }
+    }
+
+    /// Writes what differs from `report`, as far as the local copies know.
+    ///
+    /// # Errors
+    /// The first write that the API server refused. What was written before stays written.
+    pub async fn write(&self, report: &Report) -> Result<(), kube::Error> {
+        self.write_node_state(report).await?;
+        for status in self.superfluous(report) {
+            let name = status.name_any();
+            tolerate_absence(self.l2_statuses.delete(&name, &DeleteParams::default()).await)?;
+        }
+        for (service, interfaces) in &report.announced {
+            self.write_l2_status(service, interfaces).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_node_state(&self, report: &Report) -> Result<(), kube::Error> {
+        let known = self.known_states.get(&ObjectRef::new(self.node.as_str()));
+        let known = known.as_ref().and_then(|state| state.status.as_ref());
+        if known.is_some_and(|known| known.same_observation(&report.node_state)) {
+            return Ok(());
+        }
+        let node = self.node.as_str();
+        let mut state = NodeState::new(node, NodeStateFields::default());
+        state.metadata.owner_references =
+            report.node_uid.as_deref().map(|uid| vec![owner("v1", "Node", node, uid)]);
+        let observed_at = Some(Time(Timestamp::now()));
+        state.status = Some(NodeStateStatus { observed_at, ..report.node_state.clone() });
+        let parameters = PatchParams::apply(SPEAKER).force();
+        self.node_states.patch(node, &parameters, &Patch::Apply(&state)).await.map(|_| ())
+    }
+
+    /// Objects about Services that this node does not announce, and those of other nodes about
+    /// Services that it does: a node that died could not remove its own.
+    fn superfluous(&self, report: &Report) -> Vec<std::sync::Arc<ServiceL2Status>> {
+        let is_superfluous = |status: &ServiceL2Status| {
+            let label = |key| status.labels().get(key).map(String::as_str).unwrap_or_default();
+            let service = ServiceKey::new(label(labels::SERVICE_NAMESPACE), label(labels::SERVICE_NAME));
+            let is_mine = label(labels::NODE) == self.node.as_str();
+            let is_announced = report.announced.contains_key(&service);
+            is_mine != is_announced || (is_mine && status.name_any() != self.status_name(&service))
+        };
+        self.known_l2_statuses.state_filter(is_superfluous)
+    }
+
+    async fn write_l2_status(
+        &self,
+        service: &ServiceKey,
+        interfaces: &BTreeSet<InterfaceName>,
+    ) -> Result<(), kube::Error> {
+        let name = self.status_name(service);
+        let interfaces = interfaces.iter().map(|name| InterfaceInfo { name: name.to_string() }).collect();
+        let wanted = ServiceL2StatusStatus {
+            node: Some(self.node.to_string()),
+            service_name: Some(service.name.clone()),
+            service_namespace: Some(service.namespace.clone()),
+            interfaces,
+        };
+        let namespace = self.l2_statuses.namespace().unwrap_or_default();
+        let known = self.known_l2_statuses.get(&ObjectRef::new(&name).within(namespace));
+        if known.as_ref().is_some_and(|known| known.status.as_ref() == Some(&wanted)) {
+            return Ok(());
+        }
+        if known.is_none() {
+            let object = self.l2_status(&name, service);
+            tolerate_presence(self.l2_statuses.create(&PostParams::default(), &object).await)?;
+        }
+        let status = Patch::Merge(serde_json::json!({ "status": wanted }));
+        tolerate_absence(self.l2_statuses.patch_status(&name, &PatchParams::default(), &status).await)
+    }
+
+    fn l2_status(&self, name: &str, service: &ServiceKey) -> ServiceL2Status {
+        let mut object = ServiceL2Status::new(name, ServiceL2StatusSpec::default());
+        object.metadata = ObjectMeta {
+            labels: Some(
+                [
+                    (labels::NODE.into(), self.node.to_string()),
+                    (labels::SERVICE_NAME.into(), service.name.clone()),
+                    (labels::SERVICE_NAMESPACE.into(), service.namespace.clone()),
+                ]
+                .into(),
+            ),
+            owner_references: self.owner.clone().map(|owner| vec![owner]),
+            ..object.metadata
+        };
+        object
+    }
+
+    /// One name per Service and node, so that a retry finds what the first try made. FNV-1a
+    /// keeps it short; the object's labels say what it is about.
+    fn status_name(&self, service: &ServiceKey) -> String {
+        let text = format!("{service}#{}", self.node);
+        let hash =
+            text.bytes().fold(FNV_OFFSET, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(FNV_PRIME));
+        format!("l2-{hash:016x}")
+    }
+}
+
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0100_0000_01b3;
+
+fn owner(api_version: &str, kind: &str, name: &str, uid: &str) -> OwnerReference {
+    OwnerReference {
+        api_version: api_version.into(),
+        kind: kind.into(),
+        name: name.into(),
+        uid: uid.into(),
+        ..OwnerReference::default()
+    }
+}
+
+/// What is to be gone may be gone already.
+fn tolerate_absence<T>(result: Result<T, kube::Error>) -> Result<(), kube::Error> {
+    match result {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        result => result.map(|_| ()),
+    }
+}
+
+/// What is to be there may be there already, before our copy shows it.
+fn tolerate_presence<T>(result: Result<T, kube::Error>) -> Result<(), kube::Error> {
+    match result {
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+        result => result.map(|_| ()),
+    }
+}

@@ -1,0 +1,133 @@
+//! Watches that keep a local copy of a kind and mark the world dirty when it changes.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::Api;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::{WatchStreamExt, watcher};
+use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use ferrolb_telemetry::chain;
+
+/// A local copy whose unreadable objects do not hide the readable ones.
+pub type GuardedStore<K> = Store<DeserializeGuard<K>>;
+
+/// The signal that something a decision depends on has changed. Many changes make one signal.
+#[derive(Clone, Debug, Default)]
+pub struct Dirty(Arc<Notify>);
+
+impl Dirty {
+    /// Asks for another pass.
+    pub fn mark(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits until something was marked since the last wait ended. Cancel-safe.
+    pub async fn wait(&self) {
+        self.0.notified().await;
+    }
+}
+
+/// The watches of one process.
+#[derive(Debug, Default)]
+pub struct Watches {
+    dirty: Dirty,
+    tasks: JoinSet<()>,
+}
+
+impl Watches {
+    /// Watches that mark `dirty`.
+    #[must_use]
+    pub fn new(dirty: Dirty) -> Self {
+        Self { dirty, tasks: JoinSet::new() }
+    }
+
+    /// Follows all objects of `api` that `config` selects, and returns their local copy. `strip`
+    /// removes what is never read, to save memory.
+    ///
+    /// The copy stays as it was while the API server is away, and is replaced as a whole after
+    /// a gap; errors are retried for ever with the client's backoff.
+    pub fn follow<K>(&mut self, api: Api<K>, config: watcher::Config, strip: fn(&mut K)) -> Store<K>
+    where
+        K: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    {
+        let (reader, writer) = reflector::store();
+        let dirty = self.dirty.clone();
+        self.tasks.spawn(async move {
+            let stream = watcher(api, config)
+                .default_backoff()
+                .modify(move |object| {
+                    object.meta_mut().managed_fields = None;
+                    strip(object);
+                })
+                .reflect(writer);
+            let mut stream = pin!(stream);
+            while let Some(event) = stream.next().await {
+                match event {
+                    Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => {}
+                    Ok(watcher::Event::Apply(_) | watcher::Event::Delete(_) | watcher::Event::InitDone) => {
+                        dirty.mark();
+                    }
+                    Err(error) => report(&K::plural(&()), &error),
+                }
+            }
+        });
+        reader
+    }
+
+    /// Follows a configuration kind in each of `namespaces`.
+    pub fn follow_config<K>(&mut self, client: &kube::Client, namespaces: &[String]) -> Vec<GuardedStore<K>>
+    where
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+        K: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    {
+        let mut follow = |namespace: &String| {
+            self.follow(Api::namespaced(client.clone(), namespace), watcher::Config::default(), |_| ())
+        };
+        namespaces.iter().map(&mut follow).collect()
+    }
+}
+
+/// Waits until `store` holds a first complete list, and says every ten seconds what it waits for.
+pub async fn synced<K>(store: &Store<K>)
+where
+    K: kube::Resource<DynamicType = ()> + Clone + 'static,
+{
+    let mut ready = pin!(store.wait_until_ready());
+    loop {
+        match within(SYNC_REPORT_INTERVAL, ready.as_mut()).await {
+            // The writer is gone only when the process ends.
+            Some(_ended) => return,
+            None => tracing::warn!(kind = %K::plural(&()), "waiting for the first list from the API server"),
+        }
+    }
+}
+
+async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(limit, future).await.ok()
+}
+
+fn report(kind: &str, error: &watcher::Error) {
+    if let watcher::Error::InitialListFailed(kube::Error::Api(status)) = error
+        && status.code == 404
+    {
+        tracing::error!(
+            kind,
+            "the API server does not know this kind; install FerroLB's CustomResourceDefinitions \
+             (deploy/ferrolb.yaml)"
+        );
+        return;
+    }
+    tracing::warn!(kind, error = %chain(error), "a watch was interrupted and is retried");
+}
+
+/// How long a start may wait in silence for the API server.
+const SYNC_REPORT_INTERVAL: Duration = Duration::from_secs(10);

@@ -1,0 +1,280 @@
+//! The layer 2 driver: one task that owns the announcer, its sockets and its timer.
+//!
+//! ```text
+//!  L2Handle ──commands (COMMAND_QUEUE)──> ┌──────┐ ──events (EVENT_QUEUE)──> owner
+//!  links::follow ──watch────────────────> │ task │ ──status (watch)────────> owner
+//!  packet sockets <───────frames────────> └──────┘
+//! ```
+//!
+//! The task ends when the last [`L2Handle`] is dropped; its sockets close and the addresses fall
+//! silent. Every wait in it can be cancelled without loss.
+
+use std::collections::BTreeSet;
+use std::future;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ferrolb_l2::{Announcer, Dropped, Event, Handled, LinkState, Transmit};
+use ferrolb_telemetry::clock;
+use ferrolb_vocab::{Instant, InterfaceName, IpFamily, Link};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::sleep_until;
+use tracing::{info, trace, warn};
+
+use crate::metrics::L2Metrics;
+use listeners::Listeners;
+pub use listeners::{L2Status, ListenerError};
+
+mod listeners;
+
+/// A running driver.
+#[derive(Debug)]
+pub struct L2Driver {
+    /// What it is told.
+    pub handle: L2Handle,
+    /// What it has to say. When the receiver lags by more than [`EVENT_QUEUE`] events, the next are
+    /// dropped and counted.
+    pub events: mpsc::Receiver<Event>,
+    /// Ends after the last handle was dropped.
+    pub task: JoinHandle<()>,
+}
+
+/// Tells the driver what to announce.
+#[derive(Clone, Debug)]
+pub struct L2Handle {
+    commands: mpsc::Sender<Command>,
+    status: watch::Receiver<L2Status>,
+}
+
+/// The driver's task has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the layer 2 driver has stopped; restart the speaker")]
+pub struct DriverGone;
+
+#[derive(Debug)]
+enum Command {
+    Announce(IpAddr, BTreeSet<InterfaceName>),
+    Withdraw(IpAddr),
+}
+
+impl L2Handle {
+    /// Answers for `address` on exactly `interfaces` from now on, present or not, and announces
+    /// it where it was not answered for before. Waits while [`COMMAND_QUEUE`] commands are queued.
+    ///
+    /// # Errors
+    /// The driver has stopped.
+    pub async fn announce(
+        &self,
+        address: IpAddr,
+        interfaces: BTreeSet<InterfaceName>,
+    ) -> Result<(), DriverGone> {
+        self.send(Command::Announce(address, interfaces)).await
+    }
+
+    /// Stops answering for `address`. Waits while [`COMMAND_QUEUE`] commands are queued.
+    ///
+    /// # Errors
+    /// The driver has stopped.
+    pub async fn withdraw(&self, address: IpAddr) -> Result<(), DriverGone> {
+        self.send(Command::Withdraw(address)).await
+    }
+
+    /// What is up and what is not. The channel closes when the driver stops.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<L2Status> {
+        self.status.clone()
+    }
+
+    async fn send(&self, command: Command) -> Result<(), DriverGone> {
+        self.commands.send(command).await.map_err(|_closed| DriverGone)
+    }
+}
+
+impl L2Driver {
+    /// Starts a driver on the present runtime. The sockets it opens belong to the network
+    /// namespace of the runtime's threads.
+    #[must_use]
+    pub fn spawn(links: watch::Receiver<Vec<Link>>, metrics: L2Metrics) -> Self {
+        let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
+        let (events, event_receiver) = mpsc::channel(EVENT_QUEUE);
+        let (status_sender, status) = watch::channel(L2Status::default());
+        let driver = Driver {
+            announcer: Announcer::default(),
+            listeners: Listeners::new(metrics.clone(), status_sender),
+            links,
+            commands,
+            events,
+            metrics,
+        };
+        Self {
+            handle: L2Handle { commands: command_sender, status },
+            events: event_receiver,
+            task: tokio::spawn(driver.run()),
+        }
+    }
+}
+
+struct Driver {
+    announcer: Announcer,
+    listeners: Listeners,
+    links: watch::Receiver<Vec<Link>>,
+    commands: mpsc::Receiver<Command>,
+    events: mpsc::Sender<Event>,
+    metrics: L2Metrics,
+}
+
+impl Driver {
+    async fn run(mut self) {
+        self.on_links();
+        let mut links_followed = true;
+        loop {
+            let now = clock::now();
+            self.announcer.handle_timeout(now);
+            self.drain();
+            self.retry_listeners(now);
+            let deadline = self.deadline();
+            tokio::select! {
+                command = self.commands.recv() => {
+                    let Some(command) = command else { break };
+                    self.on_commands(command);
+                }
+                changed = self.links.changed(), if links_followed => {
+                    links_followed = changed.is_ok();
+                    self.on_links();
+                }
+                () = self.listeners.readable() => self.on_readable(),
+                () = sleep_to(deadline) => {}
+            }
+        }
+        info!("layer 2 driver stopped");
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let announcer = self.announcer.poll_timeout().map(|(due, _)| due);
+        announcer.into_iter().chain(self.listeners.retry_at()).min()
+    }
+
+    /// Applies what is queued as a whole, so that a thousand addresses cost one look at the sockets.
+    fn on_commands(&mut self, first: Command) {
+        let now = clock::now();
+        let mut next = Some(first);
+        for _ in 0..COMMAND_QUEUE {
+            match next {
+                Some(Command::Announce(address, interfaces)) => {
+                    self.announcer.announce(address, &interfaces, now);
+                }
+                Some(Command::Withdraw(address)) => self.announcer.withdraw(address, now),
+                None => break,
+            }
+            next = self.commands.try_recv().ok();
+        }
+        self.update_listeners(now);
+    }
+
+    fn on_links(&mut self) {
+        let now = clock::now();
+        let links = self
+            .links
+            .borrow_and_update()
+            .iter()
+            .filter_map(|link| Some((link.name.clone(), LinkState::of(link)?)))
+            .collect();
+        self.announcer.set_links(links, now);
+        self.update_listeners(now);
+    }
+
+    fn retry_listeners(&mut self, now: Instant) {
+        if self.listeners.retry_at().is_some_and(|at| at <= now) {
+            self.update_listeners(now);
+        }
+    }
+
+    fn update_listeners(&mut self, now: Instant) {
+        for (interface, protocol) in self.listeners.update(&self.announcer.listening(), now) {
+            self.announcer.reannounce(&interface, protocol, now);
+        }
+    }
+
+    /// Handles what has arrived, on every interface up to [`RECEIVE_BATCH`] frames: a flood on one
+    /// keeps neither the others nor a command waiting.
+    fn on_readable(&mut self) {
+        let mut buffer = [0; FRAME_MAX];
+        for (interface, protocol) in self.listeners.open() {
+            for _ in 0..RECEIVE_BATCH {
+                let now = clock::now();
+                let Some(length) = self.listeners.receive((&interface, protocol), &mut buffer, now) else {
+                    break;
+                };
+                let frame = buffer.get(..length).unwrap_or(&buffer);
+                match self.announcer.handle_packet(&interface, frame, now) {
+                    Ok(Handled::Request(protocol)) => self.metrics.request(&interface, protocol),
+                    Ok(Handled::Conflict(protocol)) => self.metrics.conflict(&interface, protocol),
+                    Err(dropped) => self.on_dropped(&interface, dropped),
+                }
+                self.drain();
+            }
+        }
+    }
+
+    fn on_dropped(&self, interface: &InterfaceName, dropped: Dropped) {
+        trace!(%interface, reason = dropped.reason(), "packet without effect");
+        self.metrics.drop(dropped.reason());
+    }
+
+    fn drain(&mut self) {
+        while let Some(Transmit { interface, address, kind, frame }) = self.announcer.poll_transmit() {
+            let protocol = IpFamily::of(address).into();
+            let sent = self.listeners.send((&interface, protocol), &frame, clock::now());
+            match sent {
+                Ok(()) => {
+                    trace!(%interface, ip = %address, kind = kind.name(), "frame sent");
+                    self.metrics.sent(&interface, protocol, kind);
+                }
+                Err(reason) => self.metrics.drop(reason),
+            }
+        }
+        while let Some(event) = self.announcer.poll_event() {
+            let Event::Conflict(conflict) = &event;
+            warn!(
+                ip = %conflict.address, mac = %conflict.mac, interface = %conflict.interface,
+                "another station claims an address announced here"
+            );
+            if self.events.try_send(event).is_err() {
+                self.metrics.drop("EventQueueFull");
+            }
+        }
+    }
+}
+
+/// Sleeps until `deadline`, or for ever.
+async fn sleep_to(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(clock::to_std(deadline).into()).await,
+        None => future::pending().await,
+    }
+}
+
+/// The commands that may wait for the driver: a node that takes over a thousand addresses is not
+/// held up, and the driver applies them together.
+pub const COMMAND_QUEUE: usize = 1024;
+
+/// The events that may wait for their receiver. They are rare: one for each address, interface
+/// and [`CONFLICT_REPORT_INTERVAL`](ferrolb_l2::announcer::CONFLICT_REPORT_INTERVAL).
+pub const EVENT_QUEUE: usize = 256;
+
+/// Frames read from a socket before the others get their turn.
+const RECEIVE_BATCH: usize = 64;
+
+/// Octets kept of a frame. Neither protocol needs a tenth of it; what is longer is cut off and
+/// fails to parse.
+const FRAME_MAX: usize = 1514;
+
+/// The time before a socket is tried again after its first failure.
+const RETRY_MIN: Duration = Duration::from_millis(100);
+
+/// The longest time between two tries; a socket that was open longer starts over at [`RETRY_MIN`].
+const RETRY_MAX: Duration = Duration::from_secs(10);
+
+/// How often the failures of one socket are logged.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);

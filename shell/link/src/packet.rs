@@ -1,0 +1,147 @@
+//! A packet socket for one protocol on one interface.
+//!
+//! Neighbor Discovery is received here too and not through an ICMPv6 socket: a solicitation
+//! unicast to a Service's address (Neighbor Unreachability Detection, RFC 4861 §7.3) is
+//! not for the host as the kernel sees it, which forwards or drops it before any ICMPv6
+//! socket. Sending frames needs no neighbour entry of the kernel's either.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::task::{Context, Poll, ready};
+
+use ferrolb_l2::Protocol;
+use ferrolb_vocab::InterfaceName;
+use nix::ifaddrs::getifaddrs;
+use nix::libc;
+use nix::sys::socket::{LinkAddr, bind, recvfrom};
+use socket2::{Domain, SockFilter, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Receives and sends the Ethernet frames of one protocol on one interface.
+#[derive(Debug)]
+pub(crate) struct PacketSocket {
+    socket: AsyncFd<Socket>,
+    index: u32,
+}
+
+/// Why a packet socket cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// The kernel refuses the socket.
+    #[error("opening a packet socket on {interface}; the speaker needs CAP_NET_RAW")]
+    Open {
+        interface: InterfaceName,
+        #[source]
+        source: io::Error,
+    },
+    /// The interface went away.
+    #[error("interface {interface} with index {index} is gone; it is opened again when it comes back")]
+    Gone { interface: InterfaceName, index: u32 },
+    /// The kernel refuses the interface.
+    #[error("binding a packet socket to {interface}")]
+    Bind {
+        interface: InterfaceName,
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl PacketSocket {
+    /// Opens a socket for the frames of `protocol` that the interface receives.
+    pub(crate) fn open(interface: &InterfaceName, index: u32, protocol: Protocol) -> Result<Self, OpenError> {
+        let open_error = |source| OpenError::Open { interface: interface.clone(), source };
+        let socket = unbound(protocol).map_err(open_error)?;
+        let bind_error = |source| OpenError::Bind { interface: interface.clone(), source };
+        let address = packet_address(interface, index)
+            .map_err(bind_error)?
+            .ok_or_else(|| OpenError::Gone { interface: interface.clone(), index })?;
+        bind(socket.as_raw_fd(), &address).map_err(|errno| bind_error(errno.into()))?;
+        let socket = registered(socket).map_err(open_error)?;
+        Ok(Self { socket, index })
+    }
+
+    /// Ready when a frame may be waiting.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // An error shows again at the receive that follows, where it is handled.
+        drop(ready!(self.socket.poll_read_ready(cx)));
+        Poll::Ready(())
+    }
+
+    /// Receives a frame into `buffer` and returns its length; `None` when none is waiting.
+    pub(crate) fn try_receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            let received = self
+                .socket
+                .try_io(Interest::READABLE, |socket| Ok(recvfrom::<LinkAddr>(socket.as_raw_fd(), buffer)?));
+            match received {
+                Ok((length, from)) if from.is_none_or(|from| self.is_for_this_interface(&from)) => {
+                    return Ok(Some(length));
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends a frame. An error of kind `WouldBlock` means that the interface is congested.
+    pub(crate) fn try_send(&self, frame: &[u8]) -> io::Result<()> {
+        self.socket.try_io(Interest::WRITABLE, |socket| socket.send(frame)).map(drop)
+    }
+
+    /// A socket bound to a VLAN's parent also gets the VLAN's frames, their tag taken off:
+    /// marked with the VLAN interface's index or, if there is none, as another host's.
+    fn is_for_this_interface(&self, from: &LinkAddr) -> bool {
+        from.ifindex() == self.index as usize && from.pkttype() != libc::PACKET_OTHERHOST
+    }
+}
+
+fn unbound(protocol: Protocol) -> io::Result<Socket> {
+    let ether_type = match protocol {
+        Protocol::Arp => ETHERTYPE_ARP,
+        Protocol::Ndp => ETHERTYPE_IPV6,
+    };
+    let socket = Socket::new(Domain::PACKET, Type::RAW, Some(i32::from(ether_type.to_be()).into()))?;
+    match protocol {
+        Protocol::Arp => {}
+        Protocol::Ndp => socket.attach_filter(&NEIGHBOR_DISCOVERY)?,
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe for types whose descriptor may change; that of a Socket does not"
+)]
+fn registered(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+    AsyncFd::with_interest(socket, Interest::READABLE | Interest::WRITABLE)
+}
+
+/// The interface's packet address as the kernel gives it. Its protocol is zero, with which a
+/// bind keeps the one that the socket was opened with (packet(7)).
+fn packet_address(interface: &InterfaceName, index: u32) -> io::Result<Option<LinkAddr>> {
+    Ok(getifaddrs()?
+        .filter(|entry| entry.interface_name == interface.as_str())
+        .filter_map(|entry| entry.address.as_ref()?.as_link_addr().copied())
+        .find(|address| address.ifindex() == index as usize))
+}
+
+const ETHERTYPE_ARP: u16 = 0x0806;
+const ETHERTYPE_IPV6: u16 = 0x86dd;
+
+/// Passes Neighbor Solicitations and Advertisements alone: without it every IPv6 packet of the
+/// interface would wake us. Offsets count from the Ethernet header.
+const NEIGHBOR_DISCOVERY: [SockFilter; 7] = [
+    SockFilter::new(LOAD_OCTET, 0, 0, 14 + 6),  // IPv6 next header
+    SockFilter::new(JUMP_IF_EQUAL, 0, 4, 58),   // ICMPv6
+    SockFilter::new(LOAD_OCTET, 0, 0, 14 + 40), // ICMPv6 type
+    SockFilter::new(JUMP_IF_EQUAL, 1, 0, 135),  // Neighbor Solicitation
+    SockFilter::new(JUMP_IF_EQUAL, 0, 1, 136),  // Neighbor Advertisement
+    SockFilter::new(RETURN, 0, 0, u32::MAX),    // the whole frame
+    SockFilter::new(RETURN, 0, 0, 0),           // nothing
+];
+const JUMP_IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
+const LOAD_OCTET: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
+const RETURN: u16 = 0x06; // BPF_RET | BPF_K

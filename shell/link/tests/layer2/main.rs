@@ -1,0 +1,295 @@
+//! The driver against a real kernel: a peer in another network namespace resolves, updates and
+//! loses the addresses announced here. Needs root, and says so where it is not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ferrolb_l2::{Conflict, Event, Protocol};
+use ferrolb_link::{L2Driver, L2Metrics, follow};
+use ferrolb_vocab::{InterfaceName, Link, LinkFlag};
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use net::{Net, PEER_MAC, SPEAKER_MAC, eventually, has, must};
+
+mod net;
+
+const V4: &str = "192.0.2.50";
+const V6: &str = "2001:db8::50";
+const V6_GROUP: &str = "ff02::1:ff00:50";
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().expect("an address in a test parses")
+}
+
+fn on(interfaces: &[&str]) -> BTreeSet<InterfaceName> {
+    interfaces.iter().map(|interface| InterfaceName::from(*interface)).collect()
+}
+
+/// A driver on the interfaces of the namespace, with its metrics.
+async fn driver() -> (L2Driver, Registry) {
+    driver_on(follow().await.expect("netlink works")).await
+}
+
+async fn driver_on(links: watch::Receiver<Vec<Link>>) -> (L2Driver, Registry) {
+    let mut registry = Registry::default();
+    let driver = L2Driver::spawn(links, L2Metrics::register(&mut registry));
+    (driver, registry)
+}
+
+async fn announce_both(driver: &L2Driver, interfaces: &[&str]) {
+    for address in [V4, V6] {
+        driver.handle.announce(ip(address), on(interfaces)).await.expect("the driver runs");
+    }
+}
+
+/// Waits until the peer, asking anew, has `address` at the speaker's MAC.
+async fn resolves(net: &Net, address: &str) {
+    eventually(&format!("the peer resolves {address}"), async || {
+        net.poke(address).await;
+        let neighbour = net.neighbour(address).await;
+        neighbour.contains(SPEAKER_MAC) && neighbour.contains("REACHABLE")
+    })
+    .await;
+}
+
+fn metric(registry: &Registry, series: &str) -> u64 {
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, registry).expect("metrics encode");
+    let value = text.lines().find_map(|line| line.strip_prefix(series));
+    value.map_or(0, |value| value.trim().parse().expect("a counter is a number"))
+}
+
+#[test]
+fn a_peer_resolves_both_families_probes_them_and_loses_them_on_withdrawal() {
+    let Some(net) = Net::new() else { return };
+    net.run(async || {
+        let (driver, registry) = driver().await;
+        announce_both(&driver, &["eth0"]).await;
+        for address in [V4, V6] {
+            // Linux enters no neighbour from an announcement alone: this is resolution.
+            resolves(&net, address).await;
+            // Neighbour Unreachability Detection: unicast requests that must be answered.
+            net.on_peer(&format!("ip neigh change {address} dev eth0 nud probe")).await;
+            eventually(&format!("the peer's probe of {address} is answered"), async || {
+                net.neighbour(address).await.contains("REACHABLE")
+            })
+            .await;
+        }
+        assert!(driver.handle.status().borrow().is_up());
+        for protocol in ["arp", "ndp"] {
+            let count = |name: &str| {
+                metric(&registry, &format!("{name}{{interface=\"eth0\",protocol=\"{protocol}\"}}"))
+            };
+            assert!(count("ferrolb_l2_requests_total") >= 2, "{protocol}");
+            assert_eq!(count("ferrolb_l2_requests_total"), count("ferrolb_l2_responses_total"));
+        }
+
+        for address in [V4, V6] {
+            driver.handle.withdraw(ip(address)).await.expect("the driver runs");
+        }
+        eventually("the sockets are closed", async || driver.handle.status().borrow().listeners.is_empty())
+            .await;
+        net.on_peer("ip neigh flush dev eth0").await;
+        for address in [V4, V6] {
+            eventually(&format!("the peer finds nobody at {address}"), async || {
+                net.poke(address).await;
+                net.neighbour(address).await.contains("FAILED")
+            })
+            .await;
+        }
+    });
+}
+
+#[test]
+fn a_stale_neighbour_is_updated_at_once_when_an_address_is_gained() {
+    let Some(net) = Net::new() else { return };
+    net.run(async || {
+        let (driver, registry) = driver().await;
+        // The first address opens the sockets and waits for the link-local address.
+        announce_both(&driver, &["eth0"]).await;
+        resolves(&net, V4).await;
+        resolves(&net, V6).await;
+        for address in ["192.0.2.51", "2001:db8::51"] {
+            net.mislead(address, "eth0").await;
+            let start = Instant::now();
+            driver.handle.announce(ip(address), on(&["eth0"])).await.expect("the driver runs");
+            eventually(&format!("{address} moves to the speaker"), async || {
+                net.neighbour(address).await.contains(SPEAKER_MAC)
+            })
+            .await;
+            let took = start.elapsed();
+            assert!(took < Duration::from_secs(1), "{address} moved only after {took:?}");
+        }
+        for kind in ["arp-announcement", "arp-announcement-reply", "unsolicited-advertisement"] {
+            let series = format!("ferrolb_l2_announcements_total{{interface=\"eth0\",kind=\"{kind}\"}}");
+            assert!(metric(&registry, &series) >= 2, "{kind}");
+        }
+    });
+}
+
+#[test]
+fn duplicate_address_detection_of_the_peer_fails_for_an_announced_address() {
+    let Some(net) = Net::new() else { return };
+    net.run(async || {
+        let (driver, _registry) = driver().await;
+        announce_both(&driver, &["eth0"]).await;
+        resolves(&net, V6).await;
+        net.on_peer("ip neigh flush dev eth0").await;
+        net.on_peer(&format!("ip address add {V6}/64 dev eth0")).await;
+        eventually("the kernel marks the address dadfailed", async || {
+            net.on_peer("ip -6 address show dev eth0 dadfailed").await.contains(V6)
+        })
+        .await;
+        if has("arping") {
+            // RFC 5227 §2.1.1: a probe, whose sender IP address is zero.
+            assert!(net.succeeds_on_peer(&format!("arping -0 -c 1 -w 2 -i eth0 {V4}")).await);
+            assert!(!net.succeeds_on_peer("arping -0 -c 1 -w 1 -i eth0 192.0.2.77").await);
+        }
+    });
+}
+
+#[test]
+fn an_interface_that_comes_late_and_comes_again_is_announced_on() {
+    let Some(net) = Net::new() else { return };
+    net.run(async || {
+        let (driver, _registry) = driver().await;
+        announce_both(&driver, &["eth0", "eth1"]).await;
+        resolves(&net, V4).await;
+        for speaker_mac in ["02:00:00:00:05:11", "02:00:00:00:05:12"] {
+            net.cable("eth1", speaker_mac, "02:00:00:00:05:21", "");
+            for address in [V4, V6] {
+                net.mislead(address, "eth1").await;
+                eventually(&format!("{address} moves to {speaker_mac} on eth1"), async || {
+                    net.on_peer(&format!("ip neigh show to {address} dev eth1")).await.contains(speaker_mac)
+                })
+                .await;
+            }
+            let memberships = tokio::process::Command::new("ip")
+                .args(["-6", "maddress", "show", "dev", "eth1"])
+                .output()
+                .await
+                .expect("ip is installed");
+            assert!(String::from_utf8_lossy(&memberships.stdout).contains(V6_GROUP));
+            must(&format!("ip -n {} link del eth1", net.speaker));
+            eventually("what is left is up", async || {
+                let status = driver.handle.status().borrow().clone();
+                status.is_up() && status.listeners.keys().all(|(interface, _)| interface.as_str() == "eth0")
+            })
+            .await;
+        }
+        // A lost interface has not disturbed the other.
+        net.on_peer("ip neigh flush dev eth0").await;
+        resolves(&net, V4).await;
+        resolves(&net, V6).await;
+    });
+}
+
+#[test]
+fn a_socket_that_cannot_be_opened_is_reported_and_retried_and_disturbs_no_other() {
+    let Some(net) = Net::new() else { return };
+    net.run(async || {
+        // The driver is told of an interface before there is one.
+        let mut links = follow().await.expect("netlink works").borrow().clone();
+        let mut ghost = links.iter().find(|link| link.name.as_str() == "eth0").expect("eth0 is up").clone();
+        ghost.index = 999;
+        ghost.name = "ghost0".into();
+        ghost.mac = "02:00:00:00:05:31".parse().ok();
+        ghost.flags.extend([LinkFlag::Up, LinkFlag::Carrier]);
+        links.push(ghost);
+        let (_links, links) = watch::channel(links);
+        let (driver, _registry) = driver_on(links).await;
+        announce_both(&driver, &["eth0", "ghost0"]).await;
+        resolves(&net, V4).await;
+        let listeners: BTreeMap<_, _> = driver.handle.status().borrow().listeners.clone();
+        assert_eq!(listeners[&("eth0".into(), Protocol::Arp)], Ok(()));
+        let error = listeners[&("ghost0".into(), Protocol::Arp)].clone().unwrap_err().to_string();
+        assert!(error.starts_with("interface ghost0 with index 999 is gone"), "{error}");
+
+        net.cable("ghost0", "02:00:00:00:05:31", "02:00:00:00:05:41", "index 999");
+        net.mislead(V4, "ghost0").await;
+        eventually("the retried socket announces again", async || {
+            net.on_peer(&format!("ip neigh show to {V4} dev ghost0")).await.contains("02:00:00:00:05:31")
+        })
+        .await;
+    });
+}
+
+#[test]
+fn another_stations_claim_is_told() {
+    let Some(net) = Net::new() else { return };
+    if !has("arping") {
+        return;
+    }
+    net.run(async || {
+        let (mut driver, registry) = driver().await;
+        announce_both(&driver, &["eth0"]).await;
+        resolves(&net, V4).await;
+        net.on_peer(&format!("arping -U -c 1 -i eth0 -S {V4} {V4}")).await;
+        let event = timeout(Duration::from_secs(5), driver.events.recv()).await.expect("an event in time");
+        let mac = PEER_MAC.parse().expect("a MAC in a test parses");
+        assert_eq!(event, Some(Event::Conflict(Conflict { address: ip(V4), mac, interface: "eth0".into() })));
+        assert!(metric(&registry, "ferrolb_l2_conflicts_total{interface=\"eth0\",protocol=\"arp\"}") >= 1);
+    });
+}
+
+#[test]
+fn the_driver_ends_with_its_last_handle() {
+    let Some(net) = Net::new() else { return };
+    net.run(async || {
+        let (driver, _registry) = driver().await;
+        announce_both(&driver, &["eth0"]).await;
+        resolves(&net, V4).await;
+        let second = driver.handle.clone();
+        drop(driver.handle);
+        assert!(second.announce(ip(V4), on(&["eth0"])).await.is_ok());
+        drop(second);
+        timeout(Duration::from_secs(5), driver.task).await.expect("the task ends").expect("without a panic");
+        net.on_peer("ip neigh flush dev eth0").await;
+        eventually("nobody answers", async || {
+            net.poke(V4).await;
+            net.neighbour(V4).await.contains("FAILED")
+        })
+        .await;
+    });
+}
+
+#[test]
+fn links_and_addresses_are_followed() {
+    let Some(net) = Net::new() else { return };
+    net.run(async || {
+        let links = follow().await.expect("netlink works");
+        let eth0 = || links.borrow().iter().find(|link| link.name.as_str() == "eth0").cloned();
+        let has_address =
+            |text: &str| eth0().is_some_and(|link| link.addresses.iter().any(|own| own.address == ip(text)));
+        let first = eth0().expect("eth0 was there before");
+        assert_eq!(first.mac, SPEAKER_MAC.parse().ok());
+        assert!(first.is(LinkFlag::Up) && first.is(LinkFlag::Broadcast) && !first.is(LinkFlag::Enslaved));
+        assert!(has_address("192.0.2.1") && has_address("2001:db8::1"));
+        eventually("the link-local address passes its detection", async || has_address("fe80::ff:fe00:501"))
+            .await;
+
+        let speaker = &net.speaker;
+        must(&format!("ip -n {speaker} address add 192.0.2.9/24 dev eth0"));
+        eventually("an address is added", async || has_address("192.0.2.9")).await;
+        must(&format!("ip -n {speaker} address del 192.0.2.9/24 dev eth0"));
+        eventually("an address is removed", async || !has_address("192.0.2.9")).await;
+
+        must(&format!("ip -n {} link set eth0 down", net.peer));
+        let has_carrier = || eth0().is_some_and(|link| link.is(LinkFlag::Carrier));
+        eventually("the carrier is lost", async || !has_carrier()).await;
+        must(&format!("ip -n {} link set eth0 up", net.peer));
+        eventually("the carrier is back", async || has_carrier()).await;
+
+        must(&format!("ip -n {speaker} link add br0 type bridge"));
+        must(&format!("ip -n {speaker} link set eth0 master br0"));
+        eventually("the bridge's port is enslaved", async || {
+            eth0().is_some_and(|link| link.is(LinkFlag::Enslaved))
+        })
+        .await;
+        must(&format!("ip -n {speaker} link del eth0"));
+        eventually("the link is gone", async || eth0().is_none()).await;
+    });
+}

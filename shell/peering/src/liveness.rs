@@ -1,0 +1,204 @@
+//! The speakers' liveness mesh on UDP.
+//!
+//! One OS thread, `liveness`, owns the mesh and its sockets, so that neither a busy runtime nor a
+//! slow plan delays a heartbeat. Around it:
+//!
+//! ```text
+//! LivenessHandle --Wanted (latest wins) + wake--> thread --LivenessView (latest wins)--> watch
+//!                                                   |-----Event (EVENTS_MAX, then counted)--> mpsc
+//! ```
+//!
+//! The thread ends after [`LivenessHandle::leave`], or without a word when the handle is dropped,
+//! as if the process had died. Either way the view's senders close.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{io, thread};
+
+use ferrolb_liveness::{Event, Mesh, Timing};
+use ferrolb_vocab::{IpFamily, NodeName};
+use ferrolb_wire::mesh::NameError;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use driver::Driver;
+pub use metrics::LivenessMetrics;
+use sockets::Sockets;
+
+mod driver;
+mod metrics;
+mod sockets;
+
+/// Events that wait to be logged; beyond it they are counted as drops with reason
+/// `event_queue`. A hundred nodes can die and return while the reader is away.
+pub const EVENTS_MAX: usize = 256;
+
+/// How long [`LivenessHandle::leave`] waits for its announcement, which takes some 20 ms.
+pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Who this speaker is and where it listens.
+#[derive(Clone, Debug)]
+pub struct LivenessConfig {
+    /// The name of this node's Node object.
+    pub node: NodeName,
+    /// How often and how long, the same on every node.
+    pub timing: Timing,
+    /// The addresses to listen on and send from, one per family: the node's `InternalIP`s, or the
+    /// unspecified addresses where the kernel picks an `InternalIP` as the source by itself;
+    /// peers refuse what comes from another address. A family that this host does not have is
+    /// skipped as long as one is left.
+    pub bind: Vec<IpAddr>,
+    /// The UDP port, the same on every node.
+    pub port: u16,
+}
+
+/// Who is alive, as this node sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LivenessView {
+    /// The nodes that may own addresses; this node itself while it announces itself.
+    pub alive: BTreeSet<NodeName>,
+    /// Whether each peer has been heard or missed, so that `alive` presumes nothing.
+    pub settled: bool,
+}
+
+/// A running driver.
+#[derive(Debug)]
+pub struct Liveness {
+    /// To say what is wanted.
+    pub handle: LivenessHandle,
+    /// Who is alive; closed when the driver has ended.
+    pub view: watch::Receiver<LivenessView>,
+    /// What changed, for the log.
+    pub events: mpsc::Receiver<Event>,
+}
+
+/// Says what the driver shall do. Dropping it ends the driver without a Leave.
+#[derive(Debug)]
+pub struct LivenessHandle {
+    // Dropped before the waker: the thread that wakes of the closed waker must find this closed.
+    wanted: watch::Sender<Wanted>,
+    waker: UnixStream,
+    view: watch::Receiver<LivenessView>,
+    families: BTreeSet<IpFamily>,
+    port: u16,
+}
+
+/// What the driver shall do, all of it, at any time.
+#[derive(Clone, Debug, Default)]
+struct Wanted {
+    peers: Option<Arc<BTreeMap<NodeName, Vec<SocketAddr>>>>,
+    presence: Presence,
+}
+
+/// Only ever grows: a speaker that leaves does not return.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Presence {
+    #[default]
+    Quiet,
+    Announced,
+    Left,
+}
+
+/// Why the driver could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// The node's name cannot be sent.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A socket cannot be opened.
+    #[error(
+        "listening on UDP {address} for the liveness of speakers was refused; stop what uses that port, or set another liveness port on every node"
+    )]
+    Open {
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The configuration names no address, or none of a family that this host has.
+    #[error("there is no address to listen on for the liveness of speakers; give the node's InternalIP")]
+    NoAddress,
+    /// The system has no resources for the thread or its wake-up.
+    #[error("the liveness thread could not be started")]
+    Thread(#[source] io::Error),
+}
+
+/// Opens the sockets and starts the driver, which is quiet and knows no peer at first.
+///
+/// # Errors
+/// A socket cannot be opened, or the node's name cannot be sent.
+pub fn spawn(config: LivenessConfig, metrics: LivenessMetrics) -> Result<Liveness, SpawnError> {
+    let mesh = Mesh::new(config.node, incarnation(), config.timing)?;
+    let (waker, wakened) = wake_pair().map_err(SpawnError::Thread)?;
+    let sockets = Sockets::open(&config.bind, config.port, wakened)?;
+    let families = sockets.families();
+    let (wanted, wanted_by_handle) = watch::channel(Wanted::default());
+    let (view, view_receiver) = watch::channel(LivenessView::default());
+    let (events, event_receiver) = mpsc::channel(EVENTS_MAX);
+    let driver =
+        Driver::new(mesh, sockets, metrics, driver::Channels { wanted: wanted_by_handle, view, events });
+    thread::Builder::new()
+        .name("liveness".to_owned())
+        .spawn(move || driver.run())
+        .map_err(SpawnError::Thread)?;
+    let handle = LivenessHandle { wanted, waker, view: view_receiver.clone(), families, port: config.port };
+    Ok(Liveness { handle, view: view_receiver, events: event_receiver })
+}
+
+impl LivenessHandle {
+    /// Replaces the peers: each node with its `InternalIP`s. This node may be among them.
+    pub fn set_peers(&self, nodes: BTreeMap<NodeName, Vec<IpAddr>>) {
+        let reachable = |address: &IpAddr| self.families.contains(&IpFamily::of(*address));
+        let located = |addresses: Vec<IpAddr>| {
+            addresses.into_iter().filter(reachable).map(|address| (address, self.port).into()).collect()
+        };
+        let peers = nodes.into_iter().map(|(node, addresses)| (node, located(addresses))).collect();
+        self.want(|wanted| wanted.peers = Some(Arc::new(peers)));
+    }
+
+    /// Begins to announce this speaker: from now on it can own addresses.
+    pub fn start(&self) {
+        self.want(|wanted| wanted.presence = wanted.presence.max(Presence::Announced));
+    }
+
+    /// Tells the peers that this speaker owns nothing any more, and ends the driver. Returns
+    /// when that is done and the port is free, or after [`LEAVE_TIMEOUT`].
+    ///
+    /// Cancel-safe in that the driver ends in any case; the peers may then not hear of it.
+    pub async fn leave(mut self) {
+        self.want(|wanted| wanted.presence = Presence::Left);
+        let ended = async { while self.view.changed().await.is_ok() {} };
+        if timeout(LEAVE_TIMEOUT, ended).await.is_err() {
+            tracing::warn!("leaving the liveness mesh took too long, peers will notice by the silence");
+        }
+    }
+
+    fn want(&self, change: impl FnOnce(&mut Wanted)) {
+        self.wanted.send_modify(change);
+        // A full pipe means that a wake-up is pending already; a closed one, that nobody listens.
+        (&self.waker).write_all(&[0]).ok();
+    }
+}
+
+/// The wake-up's two ends: the handle's and the thread's.
+fn wake_pair() -> io::Result<(UnixStream, UnixStream)> {
+    let (waker, wakened) = UnixStream::pair()?;
+    waker.set_nonblocking(true)?;
+    wakened.set_nonblocking(true)?;
+    Ok((waker, wakened))
+}
+
+/// Larger in every later run: nanoseconds since 1970. A clock that was set back costs the peers
+/// [`ferrolb_liveness::FORGET_AFTER`] until they listen again.
+fn incarnation() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

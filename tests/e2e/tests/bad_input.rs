@@ -1,0 +1,176 @@
+//! Bad input is told at the object it is in, and everything else goes on.
+
+use std::time::Duration;
+
+use ferrolb_e2e::{Cluster, eventually, pool_yaml, service_yaml, stays};
+
+const CONDITION: &str = "ferrolb.io/AddressAllocated";
+
+fn pool<'a>(name: &'a str) -> [&'a str; 4] {
+    ["ipaddresspool", name, "-n", "metallb-system"]
+}
+
+#[test]
+fn a_range_that_means_nothing_is_refused_with_the_place() {
+    let cluster = Cluster::fresh();
+    for entry in ["192.168.100.250-192.168.100.240", "192.168.100.240", "192.168.100.0/33", "ten"] {
+        let refused = cluster.apply_refused(&pool_yaml("bad", &["192.168.100.230/32", entry]));
+        assert!(refused.contains("spec.addresses"), "{entry}: {refused}");
+    }
+}
+
+#[test]
+fn overlapping_pools_are_told_and_the_first_goes_on() {
+    let cluster = Cluster::fresh();
+    cluster.create_pool();
+    cluster.apply(&pool_yaml("overlap", &["192.168.100.245-192.168.100.255"]));
+    let told = cluster.wait_condition(&pool("overlap"), "Accepted", "False PoolOverlap");
+    assert!(told.contains("overlaps with already defined CIDR") && told.contains("lb-pool"), "{told}");
+    cluster.wait_condition(&pool("lb-pool"), "Accepted", "True Valid");
+    cluster.apply(&service_yaml("web", "web", &[]));
+    cluster.wait_addresses("web", &["192.168.100.240"]);
+    cluster.kubectl(&["delete", "ipaddresspool", "lb-pool", "-n", "metallb-system"]);
+    cluster.wait_condition(&pool("overlap"), "Accepted", "True Valid");
+}
+
+#[test]
+fn a_pool_that_becomes_wrong_takes_no_address_away() {
+    let cluster = Cluster::fresh();
+    cluster.create_pool();
+    cluster.create_web();
+    cluster.apply(&pool_yaml("a-first", &["192.168.100.230-192.168.100.241"]));
+    cluster.wait_condition(&pool("lb-pool"), "Accepted", "False PoolOverlap");
+    stays("the address is kept and reached", Duration::from_secs(3), || {
+        let addresses = cluster.addresses("svc-lb");
+        if addresses != ["192.168.100.240"] {
+            return Err(format!("{addresses:?}"));
+        }
+        cluster.curl_once("http://192.168.100.240").map(|_| ())
+    });
+    cluster.kubectl(&["delete", "ipaddresspool", "a-first", "-n", "metallb-system"]);
+    cluster.wait_condition(&pool("lb-pool"), "Accepted", "True Valid");
+}
+
+#[test]
+fn the_same_pool_name_in_both_namespaces_is_an_error_on_the_second() {
+    let cluster = Cluster::fresh();
+    cluster.create_pool();
+    let other = pool_yaml("lb-pool", &["192.168.100.220/32"]).replace("metallb-system", "ferrolb-system");
+    cluster.apply(&other);
+    // ferrolb-system comes first by name.
+    let told = cluster.wait_condition(&pool("lb-pool"), "Accepted", "False PoolNameTaken");
+    assert!(told.contains("rename one of the two"), "{told}");
+}
+
+#[test]
+fn without_a_pool_a_service_says_so_until_there_is_one() {
+    let cluster = Cluster::fresh();
+    cluster.apply(&service_yaml("web", "web", &[]));
+    let told = cluster.wait_condition(&["service", "web"], CONDITION, "False NoPools");
+    assert!(told.contains("create one"), "{told}");
+    cluster.wait_event("web", "Warning AllocationFailed ferrolb-controller NoPools: Failed to allocate IP");
+    cluster.create_pool();
+    cluster.wait_addresses("web", &["192.168.100.240"]);
+    cluster.wait_condition(&["service", "web"], CONDITION, "True Allocated");
+}
+
+#[test]
+fn an_address_outside_every_pool_is_refused_by_name() {
+    let cluster = Cluster::fresh();
+    cluster.create_pool();
+    cluster.apply(&service_yaml("web", "web", &["loadBalancerIP: 10.1.2.3"]));
+    let told = cluster.wait_condition(&["service", "web"], CONDITION, "False AddressNotInPool");
+    assert!(told.contains("10.1.2.3 is in no IPAddressPool"), "{told}");
+    cluster.wait_event("web", "is not allowed in config");
+    cluster.kubectl(&["patch", "service", "web", "-p", r#"{"spec":{"loadBalancerIP":"192.168.100.245"}}"#]);
+    cluster.wait_addresses("web", &["192.168.100.245"]);
+}
+
+#[test]
+fn a_wish_that_cannot_be_read_is_told() {
+    let cluster = Cluster::fresh();
+    cluster.create_pool();
+    cluster.apply(&service_yaml("web", "web", &[]));
+    cluster.wait_addresses("web", &["192.168.100.240"]);
+    cluster.kubectl(&["annotate", "service", "web", "metallb.io/loadBalancerIPs=ten"]);
+    cluster.wait_event("web", "Warning LoadBalancerFailed");
+    cluster.kubectl(&["annotate", "service", "web", "metallb.io/loadBalancerIPs-"]);
+    cluster.wait_condition(&["service", "web"], CONDITION, "True Allocated");
+}
+
+#[test]
+fn a_pool_that_nothing_announces_says_so() {
+    let cluster = Cluster::fresh();
+    cluster.create_pool();
+    cluster.apply(&pool_yaml("silent", &["203.0.113.0/28"]));
+    let told = cluster.wait_condition(&pool("silent"), "Ready", "False NoAdvertisement");
+    assert!(told.contains("spec.ipAddressPools"), "{told}");
+
+    cluster.kubectl(&["delete", "l2advertisement", "lb", "-n", "metallb-system"]);
+    let told = cluster.wait_condition(&pool("silent"), "Ready", "False OutsideNodeSubnets");
+    assert!(told.contains("create an L2Advertisement"), "{told}");
+    cluster.wait_condition(&pool("lb-pool"), "Ready", "True InNodeSubnet");
+}
+
+#[test]
+fn an_advertisement_of_an_unknown_pool_says_so() {
+    let cluster = Cluster::fresh();
+    cluster.create_example("metallb-l2.yaml");
+    let advertisement = ["l2advertisement", "lb", "-n", "metallb-system"];
+    let told = cluster.wait_condition(&advertisement, "Ready", "False UnknownPool");
+    assert!(told.contains("names lb-pool"), "{told}");
+    cluster.create_example("metallb-ip.yaml");
+    cluster.wait_condition(&advertisement, "Ready", "True");
+}
+
+#[test]
+fn an_interface_that_no_node_has_is_told_at_the_service() {
+    let cluster = Cluster::fresh();
+    cluster.create_pool();
+    let patch = r#"{"spec":{"interfaces":["eth9"]}}"#;
+    cluster.kubectl(&["patch", "l2advertisement", "lb", "-n", "metallb-system", "--type=merge", "-p", patch]);
+    cluster.create_example("rs-web-v1.yaml");
+    cluster.create_example("svc-node-web-lb.yaml");
+    cluster.wait_event("svc-lb", "Warning announceFailed ferrolb-speaker NoUsableInterface: the interfaces specified");
+    assert!(cluster.curl_once("http://192.168.100.240").is_err());
+}
+
+#[test]
+fn an_unreadable_object_stops_nothing_else() {
+    let cluster = Cluster::fresh();
+    // Such an object can only come from a time before our CRDs; the API server refuses it today.
+    let refused = cluster.apply_refused(
+        "apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\n\
+         metadata: {name: broken, namespace: metallb-system}\nspec: {addresses: not-a-list}\n",
+    );
+    assert!(refused.contains("spec.addresses"), "{refused}");
+}
+
+#[test]
+fn an_unknown_flag_is_named_and_changes_nothing() {
+    let cluster = Cluster::fresh();
+    cluster.create_pool();
+    cluster.create_web();
+    let container = |args: &str| {
+        format!(r#"[{{"op":"replace","path":"/spec/template/spec/containers/0/args","value":{args}}}]"#)
+    };
+    let deployment = cluster.get(&["deployment", "controller", "-n", "ferrolb-system"]);
+    let before = deployment["spec"]["template"]["spec"]["containers"][0]["args"].to_string();
+    let patch = container(r#"["controller","--fast"]"#);
+    let target = ["deployment", "controller", "-n", "ferrolb-system"];
+    cluster.kubectl(&["patch", target[0], target[1], target[2], target[3], "--type=json", "-p", &patch]);
+    let told = eventually("the new Pod says which flag is wrong", || {
+        let pods = cluster.kubectl(&["get", "pods", "-n", "ferrolb-system", "-o", "name"]);
+        let logs = |pod: &str| {
+            let logs = cluster.lab.kubectl(&["logs", "-n", "ferrolb-system", pod, "--tail=20"]).ok();
+            logs.map(|logs| String::from_utf8_lossy(&logs.stdout).into_owned()).unwrap_or_default()
+        };
+        let all: String = pods.lines().map(logs).collect();
+        if all.contains("--fast") { Ok(all) } else { Err(pods) }
+    });
+    assert!(told.contains("unexpected argument '--fast'"), "{told}");
+    assert!(cluster.curl_once("http://192.168.100.240").is_ok(), "the old controllers and the speakers go on");
+    let patch = container(&before);
+    cluster.kubectl(&["patch", target[0], target[1], target[2], target[3], "--type=json", "-p", &patch]);
+    cluster.kubectl(&["rollout", "status", "deployment/controller", "-n", "ferrolb-system", "--timeout=90s"]);
+}

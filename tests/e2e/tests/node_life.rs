@@ -1,0 +1,121 @@
+//! Who announces an address when nodes are excluded, die and come back.
+
+use std::time::{Duration, Instant};
+
+use ferrolb_e2e::{Cluster, eventually, say, stays};
+
+const LB: &str = "http://192.168.100.240";
+const LB_SA: &str = "http://192.168.100.241";
+
+#[test]
+fn the_death_of_the_control_plane_node_moves_its_address_without_an_api_server() {
+    let cluster = Cluster::fresh();
+    cluster.create_pool();
+    cluster.create_web();
+    assert_eq!(cluster.announcer("svc-lb"), "master");
+    let gap = cluster.longest_gap(LB, || cluster.lab.kill_node("master").expect("the node dies"));
+    say(&format!("the address was back {:.2} s after its node and the API server died", gap.as_secs_f64()));
+    stays("traffic without an API server", Duration::from_secs(3), || cluster.curl_once(LB).map(|_| ()));
+
+    cluster.lab.start_node("master").expect("the node comes back");
+    eventually("the API server is back", || {
+        let ready = cluster.lab.kubectl(&["get", "--raw", "/readyz"]);
+        let ready = ready.map_err(|error| error.to_string())?;
+        if ready.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&ready.stderr).into()) }
+    });
+    cluster.wait_announcer("svc-lb", "master");
+    cluster.wait_addresses("svc-lb", &["192.168.100.240"]);
+    assert!(cluster.curl(LB).starts_with("You've hit rs-web-v1-"));
+}
+
+#[test]
+fn a_dead_worker_is_replaced_and_returns() {
+    let cluster = Cluster::fresh();
+    cluster.create_pool();
+    cluster.create_web();
+    cluster.create_example("svc-node-web-lb-sa.yaml");
+    cluster.wait_addresses("svc-lb-sa", &["192.168.100.241"]);
+    cluster.curl(LB_SA);
+    let dead = cluster.announcer("svc-lb-sa");
+    assert_eq!(dead, "worker2", "by its hash");
+    let killed = Instant::now();
+    cluster.lab.kill_node(&dead).expect("the node dies");
+    eventually("another node announces", || match cluster.announcer_now("svc-lb-sa")? {
+        node if node == dead => Err(node),
+        node => Ok(node),
+    });
+    say(&format!("its ServiceL2Status named the new node after {:.2} s", killed.elapsed().as_secs_f64()));
+    cluster.curl(LB_SA);
+    eventually("the dead node's Pods take no traffic any more", || {
+        for _ in 0..20 {
+            cluster.curl_once(LB)?;
+        }
+        Ok(())
+    });
+    cluster.lab.start_node(&dead).expect("the node comes back");
+    cluster.wait_announcer("svc-lb-sa", &dead);
+    cluster.curl(LB_SA);
+}
+
+#[test]
+fn the_exclusion_label_moves_an_address_and_its_removal_moves_it_back() {
+    let cluster = Cluster::fresh();
+    cluster.create_pool();
+    cluster.create_web();
+    let label = "node.kubernetes.io/exclude-from-external-load-balancers";
+    cluster.kubectl(&["label", "node", "master", &format!("{label}=")]);
+    cluster.wait_announcer("svc-lb", "worker2");
+    cluster.curl(LB);
+    cluster.kubectl(&["label", "node", "master", &format!("{label}-")]);
+    cluster.wait_announcer("svc-lb", "master");
+    cluster.curl(LB);
+}
+
+#[test]
+fn an_unavailable_network_moves_an_address() {
+    let cluster = Cluster::fresh();
+    cluster.create_pool();
+    cluster.create_web();
+    let set = |status: &str| {
+        let condition = format!(
+            r#"{{"status":{{"conditions":[{{"type":"NetworkUnavailable","status":"{status}","reason":"Test","message":""}}]}}}}"#
+        );
+        cluster.kubectl(&["patch", "node", "master", "--subresource=status", "--type=strategic", "-p", &condition]);
+    };
+    set("True");
+    cluster.wait_announcer("svc-lb", "worker2");
+    set("False");
+    cluster.wait_announcer("svc-lb", "master");
+    cluster.curl(LB);
+}
+
+#[test]
+fn restarting_the_speakers_leaves_the_address_where_it_belongs() {
+    let cluster = Cluster::fresh();
+    cluster.create_pool();
+    cluster.create_web();
+    let gap = cluster.longest_gap(LB, || {
+        cluster.kubectl(&["rollout", "restart", "daemonset/speaker", "-n", "ferrolb-system"]);
+        cluster.kubectl(&["rollout", "status", "daemonset/speaker", "-n", "ferrolb-system", "--timeout=120s"]);
+    });
+    say(&format!("longest gap while all speakers restarted: {:.2} s", gap.as_secs_f64()));
+    cluster.wait_announcer("svc-lb", "master");
+    cluster.curl(LB);
+}
+
+#[test]
+fn the_announcing_nodes_hardware_address_answers() {
+    let cluster = Cluster::fresh();
+    cluster.create_pool();
+    cluster.create_web();
+    let mac = |host: &str| {
+        let link = cluster.lab.exec(host, &["cat", "/sys/class/net/eth0/address"]).expect("runs");
+        String::from_utf8_lossy(&link.stdout).trim().to_owned()
+    };
+    let neighbours = cluster.lab.exec("client", &["ip", "neigh", "show", "192.168.100.240"]).expect("runs");
+    let neighbours = String::from_utf8_lossy(&neighbours.stdout).into_owned();
+    assert!(neighbours.contains(&mac("master")), "{neighbours}");
+    for node in ["worker1", "worker2"] {
+        assert!(!neighbours.contains(&mac(node)), "{neighbours}");
+    }
+}

@@ -1,0 +1,90 @@
+//! `cargo xtask bench`: ours and its peers measured in turn, on one machine, in one run.
+//!
+//! A benchmark is a function that returns rows; the frame describes the machine, prints the
+//! table and keeps the figures in `target/bench/NAME.json`.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::workspace;
+
+mod lab;
+mod machine;
+mod report;
+mod samples;
+
+use report::{Goal, Report, Row};
+use samples::Summary;
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Names of benchmarks; `list` shows them; none runs all
+    names: Vec<String>,
+}
+
+/// One benchmark.
+struct Benchmark {
+    name: &'static str,
+    about: &'static str,
+    run: fn() -> Result<Vec<Row>>,
+}
+
+const BENCHMARKS: [Benchmark; 1] = [Benchmark {
+    name: "lab",
+    about: "how long the lab takes to come up, to be reset and to go",
+    run: lab::run,
+}];
+
+/// Runs the benchmarks asked for.
+///
+/// # Errors
+/// When a name is not known, a measurement fails, or a goal is not met.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.names.iter().any(|name| name == "list") {
+        for benchmark in &BENCHMARKS {
+            println!("{:<12} {}", benchmark.name, benchmark.about);
+        }
+        return Ok(());
+    }
+    if let Some(unknown) =
+        options.names.iter().find(|name| BENCHMARKS.iter().all(|known| known.name != **name))
+    {
+        bail!("no benchmark is called `{unknown}`; `cargo xtask bench list` names them");
+    }
+    let asked = |benchmark: &&Benchmark| {
+        options.names.is_empty() || options.names.iter().any(|name| name == benchmark.name)
+    };
+    let mut missed = Vec::new();
+    for benchmark in BENCHMARKS.iter().filter(asked) {
+        let rows = (benchmark.run)().with_context(|| format!("benchmark {}", benchmark.name))?;
+        let report = Report {
+            name: benchmark.name.to_owned(),
+            date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
+            machine: machine::describe(),
+            versions: machine::versions(),
+            rows,
+        };
+        let dir = workspace::target().join("bench");
+        let path = dir.join(format!("{}.json", report.name));
+        fs::create_dir_all(&dir).with_context(|| format!("could not create {}", dir.display()))?;
+        fs::write(&path, report.json()?).with_context(|| format!("could not write {}", path.display()))?;
+        println!("{report}\nkept in {}", path.display());
+        missed.extend(
+            report.rows.iter().filter(|row| !row.met).map(|row| format!("{} {}", report.name, row.measure)),
+        );
+    }
+    if !missed.is_empty() {
+        bail!("goal not met: {}", missed.join(", "));
+    }
+    Ok(())
+}
+
+/// How long `work` takes.
+fn timed(work: impl FnOnce() -> Result<()>) -> Result<Duration> {
+    let start = Instant::now();
+    work()?;
+    Ok(start.elapsed())
+}

@@ -1,0 +1,141 @@
+//! A benchmark's figures, as a table for people and as JSON for comparisons over time.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use super::Summary;
+
+/// One run of one benchmark. The JSON's shape is fixed: later runs are compared with it.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) name: String,
+    /// `2026-11-20`, in UTC.
+    pub(crate) date: String,
+    pub(crate) machine: String,
+    /// What was measured and what it was built with, by name.
+    pub(crate) versions: BTreeMap<String, String>,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// One thing measured, ours and the peers'.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Row {
+    pub(crate) measure: String,
+    pub(crate) unit: String,
+    pub(crate) ours: Summary,
+    pub(crate) peers: BTreeMap<String, Summary>,
+    pub(crate) goal: String,
+    pub(crate) met: bool,
+}
+
+/// What our figure has to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Goal {
+    /// Even the greatest measurement stays below this.
+    Below(f64),
+}
+
+impl Row {
+    pub(crate) fn new(measure: &str, unit: &str, ours: Summary, goal: Goal) -> Self {
+        let (goal, met) = match goal {
+            Goal::Below(bound) => (format!("max < {bound} {unit}"), ours.max < bound),
+        };
+        Self { measure: measure.to_owned(), unit: unit.to_owned(), ours, peers: BTreeMap::new(), goal, met }
+    }
+}
+
+impl Report {
+    /// # Errors
+    /// When a figure is not finite.
+    pub(crate) fn json(&self) -> Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n{} on {}", self.name, self.machine)?;
+        let versions: Vec<_> =
+            self.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+        writeln!(f, "{}\n", versions.join(", "))?;
+        writeln!(
+            f,
+            "{:<24}{:<10}{:>10}{:>10}{:>10}{:>8}  goal",
+            "measure", "who", "min", "median", "max", "ratio"
+        )?;
+        for row in &self.rows {
+            let figures = |f: &mut fmt::Formatter<'_>, measure: &str, who: &str, of: Summary| {
+                let ratio = of.median / row.ours.median;
+                write!(
+                    f,
+                    "{measure:<24}{who:<10}{:>10.2}{:>10.2}{:>10.2}{ratio:>8.2}",
+                    of.min, of.median, of.max
+                )
+            };
+            figures(f, &format!("{} ({})", row.measure, row.unit), "ferrolb", row.ours)?;
+            writeln!(f, "  {}: {}", row.goal, if row.met { "met" } else { "NOT MET" })?;
+            for (peer, summary) in &row.peers {
+                figures(f, "", peer, *summary)?;
+                writeln!(f)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(median: f64) -> Summary {
+        Summary { min: median - 0.5, median, max: median + 0.5 }
+    }
+
+    fn report() -> Report {
+        let mut row = Row::new("convergence", "s", summary(2.0), Goal::Below(3.0));
+        row.peers.insert("bird".to_owned(), summary(5.0));
+        Report {
+            name: "bgp".to_owned(),
+            date: "2026-11-20".to_owned(),
+            machine: "2 × cpu".to_owned(),
+            versions: BTreeMap::from([("rustc".to_owned(), "1.95.0".to_owned())]),
+            rows: vec![row],
+        }
+    }
+
+    #[test]
+    fn the_json_has_exactly_the_agreed_shape() {
+        let expected = serde_json::json!({
+            "name": "bgp", "date": "2026-11-20", "machine": "2 × cpu", "versions": {"rustc": "1.95.0"},
+            "rows": [{
+                "measure": "convergence", "unit": "s",
+                "ours": {"min": 1.5, "median": 2.0, "max": 2.5},
+                "peers": {"bird": {"min": 4.5, "median": 5.0, "max": 5.5}},
+                "goal": "max < 3 s", "met": true
+            }]
+        });
+        let json = report().json().unwrap();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), expected);
+        assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report());
+        let order: Vec<_> = ["name", "date", "machine", "versions", "rows"]
+            .map(|key| json.find(&format!("\"{key}\"")).unwrap())
+            .into();
+        assert!(order.is_sorted(), "{json}");
+    }
+
+    #[test]
+    fn a_goal_is_met_by_the_greatest_measurement_or_not_at_all() {
+        assert!(Row::new("up", "s", summary(2.0), Goal::Below(2.51)).met);
+        assert!(!Row::new("up", "s", summary(2.0), Goal::Below(2.5)).met);
+    }
+
+    #[test]
+    fn the_table_compares_a_peer_with_ours() {
+        let table = report().to_string();
+        assert!(table.contains("bird            4.50      5.00      5.50    2.50"), "{table}");
+        assert!(table.contains("max < 3 s: met"), "{table}");
+    }
+}

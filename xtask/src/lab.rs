@@ -1,0 +1,86 @@
+//! The lab's own command line, built first: the lab's processes are that program again.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::{process, workspace};
+
+/// What a lab runs and installs: when one of these is newer than a lab, the lab is out of date.
+const MANIFEST: &str = "deploy/ferrolb.yaml";
+const PROGRAMS: [&str; 2] = ["ferrolb", "ferrolb-lab"];
+
+/// Builds what the lab runs: itself, the FerroLB in it, and once its Kubernetes, for which it
+/// fetches a Go toolchain where none fits.
+///
+/// # Errors
+/// When something does not compile.
+pub(crate) fn build() -> Result<()> {
+    process::run(&mut cargo_build())?;
+    process::run(Command::new(program("ferrolb-lab")).arg("build"))
+}
+
+/// Becomes `ferrolb-lab` with `arguments`.
+///
+/// # Errors
+/// When it does not compile or cannot be started.
+pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
+    process::run(cargo_build().arg("--quiet"))?;
+    let program = program("ferrolb-lab");
+    let error = Command::new(&program).args(arguments).exec();
+    bail!("could not start {}: {error}", program.display())
+}
+
+/// `ferrolb-lab` on the lab called `name`.
+pub(crate) fn command<'a>(name: &str, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = Command::new(program("ferrolb-lab"));
+    command.args(["--name", name]).args(arguments);
+    command
+}
+
+/// Starts the lab called `name`, empty and made of what is built now. One that is up is reused
+/// if nothing of it has been built anew since.
+///
+/// # Errors
+/// When it does not come up.
+pub(crate) fn fresh(name: &str) -> Result<()> {
+    let is_up = process::succeeds(&mut command(name, ["status"]));
+    let reuse = is_up && !is_outdated(name)?;
+    if is_up && !reuse {
+        println!("lab \"{name}\" is older than what it runs, and is started anew");
+    }
+    if !reuse {
+        process::run(&mut command(name, ["down"]))?;
+    }
+    process::run(&mut command(name, ["up"]))?;
+    if reuse {
+        process::run(&mut command(name, ["reset"]))?;
+    }
+    Ok(())
+}
+
+fn is_outdated(name: &str) -> Result<bool> {
+    let made = process::output(&mut command(name, ["kubeconfig"]))?;
+    let made = fs::metadata(made.trim())?.modified()?;
+    let parts = PROGRAMS.iter().map(|name| program(name)).chain([workspace::root().join(MANIFEST)]);
+    let newer =
+        |part: &Path| fs::metadata(part).and_then(|part| part.modified()).is_ok_and(|time| time > made);
+    Ok(parts.into_iter().any(|part| newer(&part)))
+}
+
+fn cargo_build() -> Command {
+    let mut build = workspace::cargo();
+    build.args(["build", "--locked"]);
+    for package in PROGRAMS {
+        build.args(["--package", package]);
+    }
+    build
+}
+
+fn program(name: &str) -> PathBuf {
+    workspace::target().join("debug").join(name)
+}

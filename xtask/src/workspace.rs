@@ -1,0 +1,79 @@
+//! Where things are: the repository and its files, the user cache, the built programs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+/// Folders that are never ours to look into.
+const FOREIGN: [&str; 2] = ["target", ".git"];
+
+/// The repository's root.
+pub(crate) fn root() -> &'static Path {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask)
+}
+
+/// A cargo command at the repository's root, by the toolchain that runs us.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// Cargo's output folder.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
+/// Every file of the tree below `dir`, sorted, as paths from the root.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub(crate) fn files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    collect(dir, dir, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+fn collect(root: &Path, dir: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(dir).with_context(|| format!("could not list {}", dir.display()))? {
+        let entry = entry?;
+        let path = entry.path();
+        let kind = entry.file_type()?;
+        if kind.is_file() {
+            found.push(path.strip_prefix(root)?.to_owned());
+        } else if kind.is_dir() && !FOREIGN.iter().any(|name| entry.file_name() == *name) {
+            collect(root, &path, found)?;
+        }
+    }
+    Ok(())
+}
+
+/// The text of `path`, which is relative to the repository's root.
+///
+/// # Errors
+/// When it cannot be read as UTF-8.
+pub(crate) fn read(path: impl AsRef<Path>) -> Result<String> {
+    let path = root().join(path);
+    fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))
+}
+
+/// FerroLB's folder in the user cache: what is built once and outlives `cargo clean`.
+///
+/// # Errors
+/// When neither `XDG_CACHE_HOME` nor `HOME` is set.
+pub(crate) fn cache() -> Result<PathBuf> {
+    let xdg = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    let base = xdg.or_else(home).context("neither XDG_CACHE_HOME nor HOME is set; set HOME")?;
+    Ok(base.join("ferrolb"))
+}
+
+/// Whether we run as root.
+pub(crate) fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
