@@ -274,3 +274,6 @@ fn quoted(addresses: &[std::net::IpAddr]) -> String {
     let quoted: Vec<String> = addresses.iter().map(|address| format!("\"{address}\"")).collect();
     format!("[{}]", quoted.join(" "))
 }
+
+#[cfg(test)]
+mod tests;

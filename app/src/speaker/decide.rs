@@ -205,3 +205,6 @@ fn log_withheld(service: &ServiceKey, why: &Withheld, before: Option<&Verdict>) 
         tracing::debug!(%service, reason, "this node does not announce the Service: {why}");
     }
 }
+
+#[cfg(test)]
+mod tests;

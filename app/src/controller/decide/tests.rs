@@ -1,0 +1,136 @@
+use super::*;
+use ferrolb_cluster::parse::ObjectError;
+use ferrolb_ipam::{Pool, PoolSet};
+use k8s_openapi::api::core::v1::{ServiceSpec, ServiceStatus as KubeStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+fn service(name: &str) -> (ServiceKey, Arc<Service>) {
+    let service = Service {
+        metadata: ObjectMeta {
+            namespace: Some("default".into()),
+            name: Some(name.into()),
+            uid: Some(name.into()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(ServiceSpec { cluster_ips: Some(vec!["10.233.0.9".into()]), ..ServiceSpec::default() }),
+        status: Some(KubeStatus::default()),
+    };
+    (ServiceKey::new("default", name), Arc::new(service))
+}
+
+fn pool_object(errors: Vec<ObjectError>) -> ConfigObject {
+    ConfigObject {
+        reference: ObjectReference {
+            uid: Some("pool-uid".into()),
+            resource_version: Some("7".into()),
+            name: Some("lb-pool".into()),
+            ..ObjectReference::default()
+        },
+        generation: Some(1),
+        conditions: Vec::new(),
+        usage: None,
+        pool: Some("lb-pool".into()),
+        errors,
+        unknown_pools: Vec::new(),
+    }
+}
+
+/// One pool with two addresses, and these Services.
+fn view(services: &[&str]) -> ControllerView {
+    let range = "10.0.0.1-10.0.0.2".parse().unwrap();
+    let (pools, _) = PoolSet::new([Pool::new("lb-pool", [range])]);
+    let announced = ferrolb_plan::Pool {
+        namespace: "metallb-system".into(),
+        labels: ferrolb_vocab::Labels::new(),
+        ranges: vec![range],
+    };
+    ControllerView {
+        services: services.iter().map(|name| service(name)).collect(),
+        pools,
+        announced_pools: [("lb-pool".into(), announced)].into(),
+        config: vec![pool_object(Vec::new())],
+        ..ControllerView::default()
+    }
+}
+
+fn told(decisions: &Decisions) -> Vec<String> {
+    let text = |(object, notice): &(ObjectReference, Notice)| {
+        let name = object.name.as_deref().unwrap_or_default();
+        format!("{name} {} {}", notice.reason.as_str(), notice.message)
+    };
+    decisions.notices.iter().map(text).collect()
+}
+
+#[test]
+fn an_allocation_is_told_once_and_written_with_its_pool() {
+    let mut decider = Decider::default();
+    let first = decider.decide(&view(&["web"]));
+    assert_eq!(told(&first), ["web IPAllocated Assigned IP [\"10.0.0.1\"]"]);
+    let (_, status) = &first.services[0];
+    assert_eq!(status.pool, Some("lb-pool".into()));
+    let condition = status.condition.as_ref().unwrap();
+    assert!(condition.holds);
+    assert_eq!(condition.message, "The Service has [\"10.0.0.1\"] from pool lb-pool.");
+    assert!(told(&decider.decide(&view(&["web"]))).is_empty());
+}
+
+#[test]
+fn a_refusal_is_told_once_with_its_reason_first_and_again_after_an_allocation() {
+    let mut decider = Decider::default();
+    decider.decide(&view(&["a", "b"]));
+    let full = decider.decide(&view(&["a", "b", "c"]));
+    let [text] = &told(&full)[..] else { panic!("{:?}", told(&full)) };
+    assert!(
+        text.starts_with(
+            "c AllocationFailed PoolExhausted: Failed to allocate IP for \"default/c\": no available IPs"
+        ),
+        "{text}"
+    );
+    assert_eq!(full.refused, [("PoolExhausted", 1)].into());
+    assert!(told(&decider.decide(&view(&["a", "b", "c"]))).is_empty(), "not twice in a row");
+    assert_eq!(told(&decider.decide(&view(&["a", "c"]))), ["c IPAllocated Assigned IP [\"10.0.0.2\"]"]);
+}
+
+#[test]
+fn a_service_that_says_it_has_something_of_ours_is_cleared_and_another_is_not() {
+    let (_, untouched) = service("node-port");
+    let (_, recorded) = service("was-balanced");
+    let mut recorded = Arc::unwrap_or_clone(recorded);
+    recorded.annotations_mut().insert("metallb.io/ip-allocated-from-pool".into(), "lb-pool".into());
+    let mut view = view(&[]);
+    view.others = vec![untouched, Arc::new(recorded)];
+    let decisions = Decider::default().decide(&view);
+    let cleared: Vec<_> = decisions.services.iter().map(|(service, _)| service.name_any()).collect();
+    assert_eq!(cleared, ["was-balanced"]);
+    assert_eq!(decisions.services[0].1, ServiceStatus::default());
+}
+
+#[test]
+fn a_pool_is_told_whether_it_is_accepted_and_whether_it_is_announced() {
+    let write = &Decider::default().decide(&view(&[])).config[0];
+    let [accepted, ready] = &write.conditions[..] else { panic!("{write:?}") };
+    assert!(accepted.holds);
+    assert_eq!((ready.holds, ready.reason), (false, "OutsideNodeSubnets"), "there is no node");
+    assert_eq!(write.usage.as_ref().unwrap().available_ipv4, 2);
+
+    let mut bad = view(&[]);
+    let message = "spec.addresses[0]: ten is not an address".to_owned();
+    let error = ObjectError { object: Box::default(), reason: "InvalidSpec", message: message.clone() };
+    bad.config = vec![pool_object(vec![error])];
+    let write = &Decider::default().decide(&bad).config[0];
+    let [accepted, ready] = &write.conditions[..] else { panic!("{write:?}") };
+    assert_eq!((accepted.holds, accepted.reason, &accepted.message), (false, "InvalidSpec", &message));
+    assert_eq!((ready.holds, ready.reason), (false, "NotAccepted"));
+}
+
+#[test]
+fn what_old_crds_prune_is_not_written_over_and_over() {
+    let mut decider = Decider::default();
+    let decisions = decider.decide(&view(&[]));
+    decider.config_written(&decisions.config[0], Some("7".into()));
+    assert!(decider.decide(&view(&[])).config.is_empty(), "nothing changed since our write");
+    assert_eq!(decider.decide(&view(&["web"])).config.len(), 1, "the counters changed");
+    let mut edited = view(&[]);
+    edited.config[0].reference.resource_version = Some("8".into());
+    assert_eq!(decider.decide(&edited).config.len(), 1, "somebody changed the object");
+}

@@ -1,0 +1,121 @@
+use super::*;
+use ferrolb_plan::{Advertisements, L2Advertisement, Node, Pool, Service, ServingEndpoints};
+use ferrolb_vocab::{Labels, LinkAddress, MacAddr, ObjectName};
+
+fn key() -> ServiceKey {
+    ServiceKey::new("default", "web")
+}
+
+fn view() -> SpeakerView {
+    let service = Service {
+        addresses: vec!["192.168.100.240".parse().unwrap()],
+        endpoints: ServingEndpoints { any: true, nodes: BTreeSet::new() },
+        ..Service::default()
+    };
+    let pool = Pool {
+        namespace: "metallb-system".into(),
+        labels: Labels::new(),
+        ranges: vec!["192.168.100.240-192.168.100.250".parse().unwrap()],
+    };
+    SpeakerView {
+        services: [(key(), service)].into(),
+        references: [(key(), ObjectReference { name: Some("web".into()), ..ObjectReference::default() })]
+            .into(),
+        pools: [("lb-pool".into(), pool)].into(),
+        nodes: [("master".into(), Node::default()), ("worker2".into(), Node::default())].into(),
+        node_uids: [("master".into(), "uid".into())].into(),
+        ..SpeakerView::default()
+    }
+}
+
+fn advertised(advertisement: L2Advertisement) -> SpeakerView {
+    let l2 = [(ObjectName::new("metallb-system", "lb"), advertisement)].into();
+    SpeakerView { advertisements: Advertisements { l2, any_object: true }, ..view() }
+}
+
+fn facts() -> Facts {
+    let address = LinkAddress {
+        address: "192.168.100.200".parse().unwrap(),
+        prefix: "192.168.100.0/24".parse().unwrap(),
+    };
+    let eth0 = Link {
+        index: 2,
+        name: "eth0".into(),
+        mac: Some(MacAddr([2, 0, 0, 0, 0, 1])),
+        flags: [LinkFlag::Up, LinkFlag::Carrier, LinkFlag::Broadcast].into(),
+        addresses: vec![address],
+    };
+    Facts { links: vec![eth0], alive: ["worker2".into()].into(), pod: "speaker-x".into() }
+}
+
+fn decider() -> Decider {
+    Decider::new("master".into(), Exclusions::default(), false)
+}
+
+fn told(pass: &Pass) -> Vec<&str> {
+    pass.notices.iter().map(|(_, notice)| notice.message.as_str()).collect()
+}
+
+#[test]
+fn gaining_a_service_acts_tells_and_reports_once() {
+    let mut decider = decider();
+    let pass = decider.decide(view(), &facts());
+    assert_eq!(pass.actions.len(), 1);
+    assert_eq!(told(&pass), ["announcing from node \"master\" with protocol \"layer2\""]);
+    assert_eq!(pass.report.announced, [(key(), BTreeSet::new())].into(), "no interface was chosen by name");
+    assert_eq!(pass.report.node_uid.as_deref(), Some("uid"));
+    let again = decider.decide(view(), &facts());
+    assert!(again.actions.is_empty() && again.notices.is_empty());
+    assert_eq!(again.report, pass.report);
+}
+
+#[test]
+fn losing_a_service_withdraws_it() {
+    let mut decider = decider();
+    decider.decide(view(), &facts());
+    let gone = SpeakerView { services: BTreeMap::new(), ..view() };
+    let pass = decider.decide(gone, &facts());
+    assert_eq!(pass.actions, [Action::Withdraw("192.168.100.240".parse().unwrap())]);
+    assert!(pass.report.announced.is_empty());
+}
+
+#[test]
+fn the_exclusion_label_counts_unless_it_is_to_be_ignored() {
+    let mut excluded = view();
+    excluded.nodes.get_mut(&NodeName::from("master")).unwrap().excluded = true;
+    assert!(decider().decide(excluded, &facts()).actions.is_empty());
+    let mut excluded = view();
+    excluded.nodes.get_mut(&NodeName::from("master")).unwrap().excluded = true;
+    let mut ignoring = Decider::new("master".into(), Exclusions::default(), true);
+    assert_eq!(ignoring.decide(excluded, &facts()).actions.len(), 1);
+}
+
+#[test]
+fn a_missing_interface_is_told_and_nothing_is_announced() {
+    let interfaces = ["eth9".into()].into();
+    let view = || advertised(L2Advertisement { interfaces, ..L2Advertisement::default() });
+    let pass = decider().decide(view(), &facts());
+    assert!(pass.actions.is_empty() && pass.report.announced.is_empty());
+    let [message] = told(&pass)[..] else { panic!("{pass:?}") };
+    assert!(message.starts_with("NoUsableInterface: the interfaces specified by LB IP \"192.168.100.240\""));
+}
+
+#[test]
+fn named_interfaces_are_reported_by_name() {
+    let interfaces: BTreeSet<_> = ["eth0".into(), "eth9".into()].into();
+    let pass =
+        decider().decide(advertised(L2Advertisement { interfaces, ..L2Advertisement::default() }), &facts());
+    assert_eq!(pass.report.announced, [(key(), ["eth0".into()].into())].into());
+}
+
+#[test]
+fn the_node_state_shows_what_can_carry_announcements() {
+    let mut facts = facts();
+    let mut cni = facts.links[0].clone();
+    cni.name = "cni0".into();
+    facts.links.push(cni);
+    let mut decider = Decider::new("master".into(), Exclusions::new(["^cni.*"]).unwrap(), false);
+    let state = decider.decide(view(), &facts).report.node_state;
+    let [link] = &state.links[..] else { panic!("{state:?}") };
+    assert_eq!((link.name.as_str(), link.subnets.as_slice()), ("eth0", &["192.168.100.0/24".to_owned()][..]));
+}
