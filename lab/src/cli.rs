@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use crate::binaries;
 use crate::config::{IpFamily, LabConfig, MAX_NODES, ProxyMode};
 use crate::lab::Lab;
+use crate::requirements;
 use crate::steps::{Steps, answer, say};
 
 /// Name of the lab when nobody names one.
@@ -123,6 +124,9 @@ impl UpArgs {
 /// # Errors
 /// What failed and what to do about it.
 pub fn run(name: Option<&str>, command: Command) -> anyhow::Result<()> {
+    if !matches!(command, Command::Build | Command::List) {
+        requirements::check_root()?;
+    }
     let open = || Lab::open(name.unwrap_or(DEFAULT_NAME));
     match command {
         Command::Up(args) => up(name, &args),

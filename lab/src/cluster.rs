@@ -73,7 +73,7 @@ pub(crate) async fn wait_until(
 
 /// Whether the API server says it is ready.
 pub(crate) async fn api_ready(client: &Client) -> anyhow::Result<Result<(), String>> {
-    let request = http_get("/readyz?verbose=false")?;
+    let request = http_get("/readyz")?;
     // Not ready is an HTTP status of its own, and an error here.
     client.request_text(request).await.context("ask kube-apiserver whether it is ready")?;
     Ok(Ok(()))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::node::ImageConfig;
@@ -197,8 +197,9 @@ impl LabConfig {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("read lab configuration {}", path.display()))?;
+        // As text: the chain of its causes would say everything twice.
         let config: Self = serde_saphyr::from_str(&text)
-            .with_context(|| format!("parse lab configuration {}", path.display()))?;
+            .map_err(|error| anyhow!("parse lab configuration {}: {error}", path.display()))?;
         config.validate().with_context(|| format!("check lab configuration {}", path.display()))?;
         Ok(config)
     }

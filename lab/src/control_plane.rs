@@ -49,7 +49,7 @@ impl ControlPlane<'_> {
     fn start(&self, processes: &Processes, name: &str, args: Vec<String>) -> anyhow::Result<()> {
         processes.spawn(Process {
             name: name.into(),
-            netns: Some(&self.master.netns),
+            netns: &self.master.netns,
             program: &self.kubernetes.join(name),
             args,
             env: Vec::new(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use sha2::{Digest, Sha256};
 
+use crate::hosts;
 use crate::netns;
 use crate::process::{Process, Processes};
 
@@ -25,16 +26,18 @@ const IDLE_PROBE: Duration = Duration::from_secs(5);
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 const PROBES: u32 = 3;
 
-/// Starts the forwarder and returns the port it listens on. It inherits the listening socket as its
-/// standard input, so the port cannot be lost between choosing and listening.
+/// Starts the forwarder and returns the port it listens on.
+///
+/// It inherits the listening socket as its standard input, so the port cannot be lost between choosing
+/// and listening, and the process itself can live in the lab: the socket stays the machine's.
 pub(crate) fn start(lab: &str, program: &Path, target: SocketAddr, processes: &Processes) -> anyhow::Result<u16> {
     let listener = listen(lab)?;
     let port = listener.local_addr().context("read the forwarder's own port")?.port();
     processes.spawn(Process {
         name: PROCESS.into(),
-        netns: None,
+        netns: &hosts::netns(lab, hosts::LAN),
         program,
-        args: vec!["forward".into(), "--netns".into(), crate::hosts::netns(lab, "master"), "--target".into(), target.to_string()],
+        args: vec!["forward".into(), "--netns".into(), hosts::netns(lab, "master"), "--target".into(), target.to_string()],
         env: Vec::new(),
         stdin: Stdio::from(std::os::fd::OwnedFd::from(listener)),
     })?;

@@ -232,10 +232,11 @@ impl Lab {
         let deadline = Instant::now() + Duration::from_secs(self.config.timeouts.reset_seconds);
         let kubeconfig = self.kubeconfig();
         let baselines: std::collections::BTreeMap<String, Baseline> = self.state.read_json(BASELINES)?;
-        steps.run("objects deleted, nodes restored", || {
+        steps.run("nodes restored, objects deleted", || {
             cluster::converse(&kubeconfig, async |client| {
-                reset::delete_objects(&client, deadline).await?;
-                reset::restore_nodes(&client, &baselines).await
+                // Nodes first: one that was tainted or cordoned may be what keeps objects alive.
+                reset::restore_nodes(&client, &baselines).await?;
+                reset::delete_objects(&client, deadline).await
             })
         })?;
         if self.config.ferrolb.install {

@@ -20,8 +20,8 @@ const SHOWN_LOG_LINES: usize = 15;
 pub(crate) struct Process<'a> {
     /// Name of its pidfile and log, unique in the lab.
     pub name: String,
-    /// Namespace it runs in; without one, the machine's.
-    pub netns: Option<&'a str>,
+    /// Namespace of the lab it runs in, where `down` finds it even without its pidfile.
+    pub netns: &'a str,
     pub program: &'a Path,
     pub args: Vec<String>,
     pub env: Vec<(&'static str, String)>,
@@ -60,11 +60,9 @@ impl Processes {
             .with_context(|| format!("open log {}", log.display()))?;
         let errors = output.try_clone().with_context(|| format!("open log {}", log.display()))?;
         let mut command = Command::new("setsid");
-        if let Some(netns) = netns {
-            // nsenter changes the network alone. `ip netns exec` would also change the mounts, and
-            // namespaces a node creates for its Pods would be invisible outside.
-            command.arg("nsenter").arg(format!("--net={}", netns::path(netns).display())).arg("--");
-        }
+        // nsenter changes the network alone. `ip netns exec` would also change the mounts, and
+        // namespaces a node creates for its Pods would be invisible outside.
+        command.arg("nsenter").arg(format!("--net={}", netns::path(netns).display())).arg("--");
         command.arg(program).args(args).envs(env);
         command.stdin(stdin).stdout(output).stderr(errors).current_dir("/");
         // A fresh child leads no process group, so setsid does not fork, and the id of the child

@@ -37,7 +37,7 @@ pub(crate) fn start(
     write(&path, &text)?;
     processes.spawn(Process {
         name: process_name(&node.name),
-        netns: Some(&node.netns),
+        netns: &node.netns,
         program: &kubernetes.join("kube-proxy"),
         args: vec![format!("--config={}", path.display()), format!("--v={}", config.log.kubernetes)],
         env: Vec::new(),

@@ -20,28 +20,34 @@ const LINKS: [(&str, &str); 2] = [
 const RULESETS: [(&str, &str, &str); 2] = [
     (
         "table bridge probe { chain c { type filter hook forward priority 0; \
-         iifname \"x\" numgen random mod 100 < 1 drop\n} }",
+         iifname \"x\" numgen random mod 100 < 1 drop\n}\n}",
         "the lab's faults",
         "CONFIG_NF_TABLES_BRIDGE and CONFIG_NFT_NUMGEN",
     ),
     (
-        "table inet probe { chain c { type nat hook postrouting priority 100; masquerade random,fully-random\n} }",
+        "table inet probe { chain c { type nat hook postrouting priority 100; masquerade random,fully-random\n}\n}",
         "kube-proxy",
         "CONFIG_NF_TABLES_INET, CONFIG_NFT_NAT and CONFIG_NFT_MASQ",
     ),
 ];
 
-/// Checks that a lab can run here.
-///
-/// # Errors
-/// Names what is missing and how to get it.
-pub(crate) fn check(config: &LabConfig) -> anyhow::Result<()> {
+/// Checks that this is root.
+pub(crate) fn check_root() -> anyhow::Result<()> {
     ensure!(
         nix::unistd::geteuid().is_root(),
-        "the lab makes network namespaces and needs root: run it with sudo (sudo -E keeps your caches)"
+        "the lab lives in network namespaces, which needs root: run it with sudo (sudo -E keeps your caches)"
     );
+    Ok(())
+}
+
+/// Checks that this is root and that the programs are there.
+///
+/// # Errors
+/// Names the Debian packages to install.
+pub(crate) fn check_programs(config: &LabConfig) -> anyhow::Result<()> {
+    check_root()?;
     let mut missing = Vec::new();
-    let iptables = [("iptables", "iptables"), ("iptables-restore", "iptables")];
+    let iptables = [("iptables", "iptables"), ("ip6tables", "iptables")];
     let backend: &[(&str, &str)] = match config.proxy_mode {
         ProxyMode::Nftables => &[],
         ProxyMode::Iptables => &iptables,
@@ -54,11 +60,18 @@ pub(crate) fn check(config: &LabConfig) -> anyhow::Result<()> {
     if !missing.is_empty() {
         bail!("programs are missing: `apt-get install --no-install-recommends {}`", missing.join(" "));
     }
+    Ok(())
+}
+
+/// Tries what the lab needs of the kernel in a namespace made for it.
+///
+/// # Errors
+/// Names the kernel option that is missing.
+pub(crate) fn try_kernel(config: &LabConfig) -> anyhow::Result<()> {
     let probe = format!("{}-p-probe", config.name);
-    netns::delete(&probe)?;
-    let tried = netns::create(&probe)
-        .context("create a network namespace; the kernel needs CONFIG_NET_NS, a container needs --privileged")
-        .and_then(|()| try_features(&probe));
+    netns::create(&probe)
+        .context("create a network namespace; the kernel needs CONFIG_NET_NS, a container needs --privileged")?;
+    let tried = try_features(&probe);
     netns::delete(&probe)?;
     tried
 }

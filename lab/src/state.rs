@@ -13,6 +13,7 @@
 //! ```
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -150,12 +151,28 @@ impl StateDir {
 
     /// Takes the lab's lock, waiting for another command that is changing the lab.
     pub(crate) fn lock(&self) -> anyhow::Result<Lock> {
-        let path = self.root.with_extension("lock");
+        let path = self.lock_file();
         let base = base();
         std::fs::create_dir_all(&base).with_context(|| format!("create {}", base.display()))?;
-        let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
-        file.lock().with_context(|| format!("lock {}", path.display()))?;
-        Ok(Lock { _file: file })
+        loop {
+            let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
+            file.lock().with_context(|| format!("lock {}", path.display()))?;
+            let locked = file.metadata().with_context(|| format!("look at {}", path.display()))?.ino();
+            // Who waited for `down` holds a file that is gone, which locks nothing.
+            if std::fs::metadata(&path).is_ok_and(|now| now.ino() == locked) {
+                return Ok(Lock { _file: file });
+            }
+        }
+    }
+
+    fn lock_file(&self) -> PathBuf {
+        self.root.with_extension("lock")
+    }
+
+    /// Removes the lock's file, for who holds it.
+    pub(crate) fn remove_lock(&self, _lock: &Lock) -> anyhow::Result<()> {
+        let path = self.lock_file();
+        std::fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))
     }
 
     /// Unmounts whatever nodes mounted below this directory, the innermost first.

@@ -52,11 +52,9 @@ pub(crate) fn run(mode: Mode) -> Result<()> {
     }
 }
 
-/// The CRDs as the Rust types describe them. The program that prints them links shell/api, which
-/// this one does not: see Cargo.toml.
+/// The CRDs, as the product prints them.
 fn crds() -> Result<String> {
-    let run = ["run", "--quiet", "--locked", "--package", "xtask", "--features", "crds", "--bin", "crds"];
-    process::output(workspace::cargo().args(run))
+    process::output(workspace::cargo().args(["run", "--quiet", "--locked", "--package", "ferrolb", "--", "crds"]))
 }
 
 /// Name and text of each file of `deploy/base`, by name.

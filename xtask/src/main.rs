@@ -5,8 +5,8 @@
 //!
 //! # Layout
 //! [`setup`] installs what a fresh machine lacks; [`arch`], [`codegen`] and [`tidy`] check the
-//! tree; [`test`] runs all of it and the test suites; [`demo`] plays the walkthrough on the lab,
-//! with [`probe`] as its impatient client; [`bench`] measures; [`process`] and [`workspace`] are
+//! tree; [`mod@test`] runs all of it and the test suites; [`demo`] plays the walkthrough on the lab,
+//! with [`probe`] as its impatient client; [`mod@bench`] measures; [`process`] and [`workspace`] are
 //! how all of them run programs and find files.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
 

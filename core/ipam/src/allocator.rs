@@ -88,7 +88,7 @@ impl Allocator {
         pools: &PoolSet,
         services: &BTreeMap<ServiceKey, ServiceRequest>,
     ) -> &BTreeMap<ServiceKey, Decision> {
-        self.decisions.retain(|service, _| services.contains_key(service));
+        self.forget_all_but(services);
         let mut round = Round::new(pools);
         let mut turns = Vec::new();
         let claims = self.keep_unchanged(&mut round, services, &mut turns);
@@ -109,6 +109,15 @@ impl Allocator {
         usage::usage(pools, self.decisions.values())
     }
 
+    fn forget_all_but(&mut self, services: &BTreeMap<ServiceKey, ServiceRequest>) {
+        // Side by side, as both are in order: looking each up costs as much as all the rest of a quiet round.
+        let mut keys = services.keys().peekable();
+        self.decisions.retain(|service, _| {
+            while keys.next_if(|key| *key < service).is_some() {}
+            keys.next_if_eq(&service).is_some()
+        });
+    }
+
     /// First step. All who are on the same terms as in the last round got on with each other then, so they can be
     /// taken in any order. Returns who is left to claim something.
     fn keep_unchanged<'a>(
@@ -118,9 +127,11 @@ impl Allocator {
         turns: &mut Vec<Turn<'a>>,
     ) -> Vec<Claim<'a>> {
         let mut claims = Vec::new();
+        let mut decisions = self.decisions.iter_mut().peekable();
         for (service, request) in services {
             let applicant = Applicant { service, request };
-            match self.decisions.get_mut(service) {
+            let decision = decisions.next_if(|(decided, _)| *decided == service);
+            match decision.map(|(_, decision)| decision) {
                 Some(Decision::Allocated(allocation)) if allocation.terms == request.terms => {
                     match round.keep(applicant, &allocation.addresses) {
                         Ok(pool) => {

@@ -97,6 +97,8 @@ pub(super) async fn run_command(program: &Path, spec: &Spec, spec_path: &Path) -
     let mut output = Vec::new();
     let mut limited = stdout.chain(stderr).take(OUTPUT_BYTES_MAX);
     limited.read_to_end(&mut output).await.context("read the command's output")?;
+    // A command that prints more must not wait for a reader.
+    drop(limited);
     let status = child.wait().await.context("wait for the command")?;
     let code = status.code().unwrap_or(128 + Signal::SIGKILL as i32);
     Ok(CommandOutput { code, text: String::from_utf8_lossy(&output).into_owned() })

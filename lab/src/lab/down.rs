@@ -15,8 +15,9 @@ impl Lab {
     /// Names what could not be removed.
     pub fn down(name: &str) -> anyhow::Result<()> {
         let state = StateDir::of(name)?;
-        let _lock = state.lock()?;
-        Self::remove(name, &state)
+        let lock = state.lock()?;
+        Self::remove(name, &state)?;
+        state.remove_lock(&lock)
     }
 
     /// As [`Self::down`], for who holds the lock.

@@ -61,7 +61,7 @@ impl Lab {
             self.start_control_plane()?;
         }
         self.start_node_processes(node)?;
-        self.wait_for_nodes(&[node.name.clone()], since)
+        self.wait_for_nodes(std::slice::from_ref(&node.name), since)
     }
 
     /// Starts the control plane and waits until it serves.

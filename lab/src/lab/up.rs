@@ -49,8 +49,9 @@ impl Lab {
     /// inspection until `down` or the next `up`.
     pub fn up(config: LabConfig) -> anyhow::Result<Self> {
         config.validate()?;
-        requirements::check(&config)?;
+        requirements::check_programs(&config)?;
         let state = StateDir::of(&config.name)?;
+        let _lock = state.lock()?;
         if let Some(running) = Self::running(&config, &state)? {
             return Ok(running);
         }
@@ -59,17 +60,16 @@ impl Lab {
         let manifest = manifest(&config)?;
         let images = images(&config, &program)?;
         let kubernetes = steps.run("Kubernetes programs found", binaries::ensure_built)?;
-        let lock = state.lock()?;
         steps.run("leftovers removed", || Self::remove(&config.name, &state))?;
+        steps.run("kernel tried", || requirements::try_kernel(&config))?;
         let hosts = hosts::hosts(&config)?;
         let processes = Processes::of(&state);
         let facts = Facts { program, kubernetes, port: 0 };
         let mut lab = Self { config, state, facts, hosts, processes };
-        steps.run("certificates, kubeconfigs, node configurations", || lab.write_files(images))?;
         steps.run("hosts and switch", || lab.create_network())?;
+        steps.run("certificates, kubeconfigs, node configurations", || lab.write_files(&images))?;
         steps.run("etcd and kube-apiserver", || lab.start_control_plane())?;
         steps.run("nodes ready, kube-proxy programmed", || lab.start_nodes())?;
-        drop(lock);
         if let Some(manifest) = manifest {
             steps.run("FerroLB installed and ready", || lab.install_ferrolb(&manifest))?;
         }
@@ -82,7 +82,6 @@ impl Lab {
         if !state.exists() {
             return Ok(None);
         }
-        let _lock = state.lock()?;
         let Ok(lab) = Self::open(&config.name) else { return Ok(None) };
         let status = lab.status()?;
         if !status.is_whole() {
@@ -95,11 +94,11 @@ impl Lab {
             state.root().join("lab.yaml").display(),
             name = config.name,
         );
-        say(&format!("lab \"{}\" is up already", config.name));
+        say(&format!("lab \"{}\" is up already{}", config.name, status.faults));
         Ok(Some(lab))
     }
 
-    fn write_files(&mut self, images: Vec<ImageConfig>) -> anyhow::Result<()> {
+    fn write_files(&mut self, images: &[ImageConfig]) -> anyhow::Result<()> {
         self.state.create(&self.node_names())?;
         self.state.write_config(&self.config)?;
         self.state.write_json(faults::FILE, &Faults::default())?;
@@ -108,7 +107,7 @@ impl Lab {
         self.facts.port = forward::start(&self.config.name, &self.facts.program, api_server, &self.processes)?;
         self.write_kubeconfigs(api_server)?;
         for node in self.nodes() {
-            self.node_config(node, api_server, images.clone())?.write()?;
+            self.node_config(node, api_server, images.to_vec())?.write()?;
         }
         self.state.write_json(FACTS, &self.facts)
     }
@@ -189,7 +188,7 @@ impl Lab {
     pub(super) fn start_kubelet(&self, node: &Host) -> anyhow::Result<()> {
         self.processes.spawn(Process {
             name: kubelet_process(&node.name),
-            netns: Some(&node.netns),
+            netns: &node.netns,
             program: &self.facts.program,
             args: vec!["node".into(), "--state".into(), self.state.node(&node.name).display().to_string()],
             env: vec![("RUST_LOG", self.config.log.node.clone())],

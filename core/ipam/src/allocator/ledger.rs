@@ -1,6 +1,7 @@
 //! Who uses which address in this round. It only grows: what is refused once stays refused until the next round,
 //! so a search goes on where the last one for the same thing ended, and a round walks each address once.
 
+use alloc::collections::btree_map::Entry;
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::cmp::Ordering;
 use core::net::IpAddr;
@@ -25,12 +26,14 @@ pub(super) struct Ledger<'a> {
     shareable_from: BTreeMap<(IpAddr, &'a Terms), IpAddr>,
 }
 
-/// The users of one address. All agree on `sharing` and `backend`.
+/// The users of one address. All share it on the terms of the first, ports aside. Most have only one, which
+/// therefore costs nothing.
 struct Tenancy<'a> {
-    sharing: Option<&'a SharingKey>,
-    backend: &'a BackendKey,
-    users: BTreeSet<&'a ServiceKey>,
-    ports: BTreeMap<Port, &'a ServiceKey>,
+    first: Applicant<'a>,
+    /// The other users.
+    joined: BTreeSet<&'a ServiceKey>,
+    /// The ports of the other users.
+    joined_ports: BTreeMap<Port, &'a ServiceKey>,
 }
 
 impl<'a> Ledger<'a> {
@@ -41,8 +44,8 @@ impl<'a> Ledger<'a> {
         let terms = &applicant.request.terms;
         if !tenancy.is_joinable_with(terms) {
             let service = applicant.service.clone();
-            let users = Listed::of(tenancy.users.iter(), |user| (*user).clone());
-            return Err(match (tenancy.sharing, &terms.sharing) {
+            let users = tenancy.users();
+            return Err(match (&tenancy.terms().sharing, &terms.sharing) {
                 (Some(_), Some(_)) => Refusal::SharingMismatch { service, address, users },
                 (None, _) | (_, None) => Refusal::AddressInUse { service, address, users },
             });
@@ -56,14 +59,13 @@ impl<'a> Ledger<'a> {
     /// Records that `applicant` uses `address`, which [`Ledger::check`] allowed.
     pub(super) fn occupy(&mut self, applicant: Applicant<'a>, address: IpAddr) {
         let terms = &applicant.request.terms;
-        let tenancy = self.tenancies.entry(address).or_insert_with(|| Tenancy {
-            sharing: terms.sharing.as_ref(),
-            backend: &terms.backend,
-            users: BTreeSet::new(),
-            ports: BTreeMap::new(),
-        });
-        tenancy.users.insert(applicant.service);
-        tenancy.ports.extend(terms.ports.iter().map(|port| (*port, applicant.service)));
+        match self.tenancies.entry(address) {
+            Entry::Vacant(vacant) => {
+                let (joined, joined_ports) = (BTreeSet::new(), BTreeMap::new());
+                vacant.insert(Tenancy { first: applicant, joined, joined_ports });
+            }
+            Entry::Occupied(mut tenancy) => tenancy.get_mut().join(applicant),
+        }
         if let Some(sharing) = &terms.sharing {
             self.shared.entry((sharing, &terms.backend)).or_default().insert(address);
         }
@@ -121,14 +123,36 @@ impl<'a> Ledger<'a> {
 }
 
 impl<'a> Tenancy<'a> {
+    const fn terms(&self) -> &'a Terms {
+        &self.first.request.terms
+    }
+
     /// Whether a Service with `terms` may join, its ports aside.
     fn is_joinable_with(&self, terms: &Terms) -> bool {
-        self.sharing.is_some() && self.sharing == terms.sharing.as_ref() && *self.backend == terms.backend
+        let own = self.terms();
+        own.sharing.is_some() && own.sharing == terms.sharing && own.backend == terms.backend
+    }
+
+    fn join(&mut self, applicant: Applicant<'a>) {
+        self.joined.insert(applicant.service);
+        let ports = applicant.request.terms.ports.iter();
+        self.joined_ports.extend(ports.map(|port| (*port, applicant.service)));
     }
 
     /// The first port of `terms` that a user has, and who.
     fn collision(&self, terms: &Terms) -> Option<(Port, &'a ServiceKey)> {
-        terms.ports.iter().find_map(|port| self.ports.get(port).map(|user| (*port, *user)))
+        let user_of = |port| match self.terms().ports.contains(port) {
+            true => Some(self.first.service),
+            false => self.joined_ports.get(port).copied(),
+        };
+        terms.ports.iter().find_map(|port| Some((*port, user_of(port)?)))
+    }
+
+    /// The users in the order of their names, whoever came first.
+    fn users(&self) -> Listed<ServiceKey> {
+        let mut users = self.joined.clone();
+        users.insert(self.first.service);
+        Listed::of(users.into_iter(), ServiceKey::clone)
     }
 }
 

@@ -18,13 +18,17 @@ fn message(request: ServiceRequest) -> String {
     cluster.refusal("svc")
 }
 
+fn check(cases: impl IntoIterator<Item = (ServiceRequest, &'static str)>) {
+    for (request, expected) in cases {
+        assert_eq!(message(request), expected);
+    }
+}
+
+// Each message says what is so, where, why, and what to do, and contains MetalLB's words where it has any.
+
 #[test]
-fn refusals_say_what_and_why_and_what_to_do_with_the_words_of_metallb() {
-    let asks = |addresses: &str, pool: &str| ServiceRequest {
-        wanted: Wanted::Addresses { addresses: ips(addresses), pool: Some(pool.into()) },
-        ..v4()
-    };
-    let cases = [
+fn messages_about_pools() {
+    check([
         (
             v4(),
             "no available IPs: pool lb-pool has 2 addresses, all in use; add addresses to the pool or delete a \
@@ -64,6 +68,16 @@ fn refusals_say_what_and_why_and_what_to_do_with_the_words_of_metallb() {
             "pool shop not compatible for ip assignment: its serviceAllocation does not admit namespace \"default\"; \
              change that or let the Service ask for another pool",
         ),
+    ]);
+}
+
+#[test]
+fn messages_about_addresses() {
+    let asks = |addresses: &str, pool: &str| ServiceRequest {
+        wanted: Wanted::Addresses { addresses: ips(addresses), pool: Some(pool.into()) },
+        ..v4()
+    };
+    check([
         (
             wants("10.9.0.1", v4()),
             "[\"10.9.0.1\"] is not allowed in config: 10.9.0.1 is in no IPAddressPool; add it to one or ask for \
@@ -99,6 +113,12 @@ fn refusals_say_what_and_why_and_what_to_do_with_the_words_of_metallb() {
             "requested loadBalancer IP(s) [\"10.0.0.7\"] is not compatible with requested address pool lb-pool: it \
              belongs to pool manual; ask for one or the other",
         ),
+    ]);
+}
+
+#[test]
+fn messages_about_sharing_and_the_service_itself() {
+    check([
         (
             wants("192.168.100.240", shares("k", &[tcp(80)], v4())),
             "port TCP/80 is already in use on \"192.168.100.240\" by default/web; change the port or the sharing key \
@@ -128,10 +148,7 @@ fn refusals_say_what_and_why_and_what_to_do_with_the_words_of_metallb() {
             },
             "invalid requested loadbalancer IPs: \"x\" is not an IP address",
         ),
-    ];
-    for (request, expected) in cases {
-        assert_eq!(message(request), expected);
-    }
+    ]);
 }
 
 #[test]

@@ -304,13 +304,23 @@ fn usage_counts_addresses_not_services_and_saturates() {
 }
 
 #[test]
-fn a_search_passes_an_address_that_the_pool_avoids_and_a_frozen_one_still_has() {
-    let mut cluster = Cluster::with([pool("p", "10.0.0.254-10.0.1.1")]);
-    cluster.create_all(["a", "b"], &v4());
-    assert_eq!(cluster.settled(["a", "b"]), ["10.0.0.254", "10.0.0.255"]);
-    let avoiding = Pool { avoid_buggy_ips: true, ..pool("p", "10.0.0.254-10.0.1.1") };
-    cluster.set_pools([avoiding, pool("rejected", "10.0.0.254-10.0.1.1")]);
-    cluster.create_all(["c", "d"], &v4());
-    assert_eq!(cluster.settled(["b", "c", "d"]), ["10.0.0.255", "10.0.1.1", "PoolExhausted"]);
-    assert_eq!(cluster.pool_of("b"), "rejected");
+fn an_address_that_the_pool_avoids_and_a_frozen_one_still_has_misleads_no_search() {
+    let all = "10.0.0.254-10.0.1.1";
+    let mut cluster = Cluster::with([pool("p", all)]);
+    cluster.create("254", shares("", &[tcp(80)], v4()));
+    cluster.create("255", shares("k", &[tcp(80)], v4()));
+    cluster.create("0", shares("", &[tcp(80)], v4()));
+    cluster.create("1", shares("l", &[tcp(80)], v4()));
+    let old = ["10.0.0.254", "10.0.0.255", "10.0.1.0", "10.0.1.1"];
+    assert_eq!(cluster.settled(["254", "255", "0", "1"]), old);
+    cluster.set_pools([Pool { avoid_buggy_ips: true, ..pool("p", all) }, pool("rejected", all)]);
+    cluster.create("new", v4());
+    cluster.create("joins-255", shares("k", &[tcp(81)], v4()));
+    cluster.create("joins-1", shares("l", &[tcp(81)], v4()));
+    assert_eq!(cluster.settled(["254", "255", "0", "1"]), old);
+    assert_eq!([cluster.pool_of("254"), cluster.pool_of("255")], ["p", "rejected"]);
+    assert_eq!(
+        cluster.settled(["new", "joins-255", "joins-1"]),
+        ["PoolExhausted", "PoolExhausted", "10.0.1.1"]
+    );
 }

@@ -218,8 +218,10 @@ impl Cluster {
     }
 }
 
-/// All that a user sees of the decisions.
-fn essence(allocator: &Allocator) -> Vec<(&ServiceKey, Option<&PoolName>, &[IpAddr], Option<&Refusal>)> {
+/// All that a user sees of a decision.
+type Essence<'a> = (&'a ServiceKey, Option<&'a PoolName>, &'a [IpAddr], Option<&'a Refusal>);
+
+fn essence(allocator: &Allocator) -> Vec<Essence<'_>> {
     let essence = |(service, decision)| {
         let (service, decision): (&ServiceKey, &Decision) = (service, decision);
         let pool = decision.allocation().map(|allocation| &allocation.pool);

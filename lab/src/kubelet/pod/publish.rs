@@ -1,0 +1,102 @@
+//! Writing the Pod's status, whenever it differs from what the API server has.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use kube::api::{Api, Patch, PatchParams};
+use kube::{Client, ResourceExt as _};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::super::status::{self, Observed};
+use super::super::{Kubelet, REQUEST_TIMEOUT};
+use super::{Assignment, Fate};
+
+/// Until a status that could not be written is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Writes the status of one Pod.
+pub(super) struct Publisher {
+    client: Client,
+    uid: String,
+    /// The newest status the API server is known to have, and its version.
+    published: (PodStatus, u64),
+    retry_at: Option<Instant>,
+}
+
+impl Publisher {
+    pub(super) fn new(kubelet: &Kubelet, pod: &Pod) -> Self {
+        Self {
+            client: kubelet.client.clone(),
+            uid: pod.uid().unwrap_or_default(),
+            published: (pod.status.clone().unwrap_or_default(), version(pod)),
+            retry_at: None,
+        }
+    }
+
+    /// Writes the status if it changed; returns whether the API server has it.
+    pub(super) async fn publish(&mut self, pod: &Pod, observed: &Observed) -> bool {
+        // The watch may lag behind our own last write.
+        if version(pod) > self.published.1 {
+            self.published = (pod.status.clone().unwrap_or_default(), version(pod));
+        }
+        let wanted = status::compute(pod, &self.published.0, observed, now());
+        self.retry_at = None;
+        let Some(patch) = status::patch(&self.uid, &self.published.0, &wanted) else { return true };
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), &pod.namespace().unwrap_or_default());
+        let (name, params, patch) = (pod.name_any(), PatchParams::default(), Patch::Strategic(patch));
+        let written = tokio::time::timeout(REQUEST_TIMEOUT, api.patch_status(&name, &params, &patch)).await;
+        match written {
+            Ok(Ok(stored)) => {
+                self.published = (stored.status.clone().unwrap_or_default(), version(&stored));
+                true
+            }
+            // Gone, or replaced by another Pod of its name: the watch will tell.
+            Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => true,
+            Ok(Err(error)) => self.retry_after(&name, &error.to_string()),
+            Err(_elapsed) => self.retry_after(&name, "no answer"),
+        }
+    }
+
+    /// Writes the status, again and again, unless the Pod is gone or the node stops.
+    pub(super) async fn publish_last(
+        &mut self,
+        pod: &Pod,
+        observed: &Observed,
+        assignment: &mut watch::Receiver<Assignment>,
+    ) {
+        while !self.publish(pod, observed).await {
+            if assignment.borrow().fate != Fate::Present {
+                return;
+            }
+            // Either end of the wait is a reason to look again.
+            drop(tokio::time::timeout(RETRY, assignment.changed()).await);
+        }
+    }
+
+    /// Comes when a failed write is due again; never, if there was none.
+    pub(super) async fn retry_due(&self) {
+        match self.retry_at {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn retry_after(&mut self, pod: &str, error: &str) -> bool {
+        tracing::debug!(pod, error, "status of the Pod not written");
+        self.retry_at = Some(Instant::now() + RETRY);
+        false
+    }
+}
+
+/// Versions grow within one cluster, so the larger one is the newer one.
+fn version(pod: &Pod) -> u64 {
+    pod.resource_version().and_then(|version| version.parse().ok()).unwrap_or_default()
+}
+
+/// As the API stores times: in seconds.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
