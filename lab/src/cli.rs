@@ -154,7 +154,9 @@ pub fn run(name: Option<&str>, command: Command) -> anyhow::Result<()> {
             let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
             become_program(open()?.command(&host, &argv)?)
         }
-        Command::KillNode { node } => timed(&format!("node {node} is without power"), || open()?.kill_node(&node)),
+        Command::KillNode { node } => {
+            timed(&format!("node {node} is without power"), || open()?.kill_node(&node))
+        }
         Command::StartNode { node } => timed(&format!("node {node} is back"), || open()?.start_node(&node)),
         Command::Partition { a, b } => open()?.partition(&a, &b),
         Command::Loss { host, percent } => open()?.loss(&host, percent),

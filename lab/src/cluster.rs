@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, ServiceAccount};
-use kube::api::{Api, ListParams};
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, ResourceExt};
+use serde_json::json;
 
 /// Pause between two looks at the cluster.
 const POLL: Duration = Duration::from_millis(100);
@@ -114,6 +115,21 @@ pub(crate) async fn nodes_ready(
     Ok(Ok(()))
 }
 
+/// Sets labels of a node that its kubelet may not set itself.
+pub(crate) async fn label_node(
+    client: &Client,
+    name: &str,
+    labels: &BTreeMap<String, String>,
+) -> anyhow::Result<()> {
+    let patch = Patch::Merge(json!({ "metadata": { "labels": labels } }));
+    let nodes = Api::<Node>::all(client.clone());
+    nodes
+        .patch_metadata(name, &PatchParams::default(), &patch)
+        .await
+        .with_context(|| format!("label node {name}"))?;
+    Ok(())
+}
+
 /// Whether the node's `Ready` condition is true.
 pub(crate) fn is_ready(node: &Node) -> bool {
     let conditions = node.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
@@ -141,7 +157,10 @@ pub(crate) async fn workloads_ready(client: &Client, namespace: &str) -> anyhow:
         let observed = status.observed_generation >= deployment.metadata.generation;
         let (updated, ready) = (status.updated_replicas.unwrap_or(0), status.ready_replicas.unwrap_or(0));
         if !observed || updated != wanted || ready != wanted || status.replicas != Some(wanted) {
-            return Ok(Err(format!("Deployment {} has {ready} of {wanted} Pods ready", deployment.name_any())));
+            return Ok(Err(format!(
+                "Deployment {} has {ready} of {wanted} Pods ready",
+                deployment.name_any()
+            )));
         }
     }
     for set in &daemon_sets {

@@ -216,7 +216,8 @@ impl LabConfig {
 
     /// Comma-separated prefixes of all families in use, as Kubernetes' flags take them.
     pub(crate) fn prefixes(&self, of: impl Fn(&AddressPlan) -> Subnet) -> String {
-        let prefixes: Vec<String> = self.address_plans().into_iter().map(|plan| of(plan).to_string()).collect();
+        let prefixes: Vec<String> =
+            self.address_plans().into_iter().map(|plan| of(plan).to_string()).collect();
         prefixes.join(",")
     }
 
@@ -231,7 +232,10 @@ impl LabConfig {
             "nodes: {} is outside 1 to {MAX_NODES}; choose a number in between",
             self.nodes
         );
-        ensure!(self.timeouts.node_monitor_grace_seconds >= 3, "timeouts.nodeMonitorGraceSeconds: at least 3");
+        ensure!(
+            self.timeouts.node_monitor_grace_seconds >= 3,
+            "timeouts.nodeMonitorGraceSeconds: at least 3"
+        );
         self.network.ipv4.validate(self.nodes).context("network.ipv4")?;
         self.network.ipv6.validate(self.nodes).context("network.ipv6")?;
         ensure!(self.network.ipv4.lan.address().is_ipv4(), "network.ipv4.lan: expected an IPv4 prefix");
@@ -291,7 +295,10 @@ impl AddressPlan {
             ("pods", self.pods, self.lan),
             ("services", self.services, self.lan),
         ] {
-            ensure!(a.address().is_ipv4() == b.address().is_ipv4(), "{field}: {a} and {b} are of two families");
+            ensure!(
+                a.address().is_ipv4() == b.address().is_ipv4(),
+                "{field}: {a} and {b} are of two families"
+            );
             ensure!(!a.overlaps(b), "{field}: {a} overlaps {b}");
         }
         ensure!(

@@ -1,5 +1,5 @@
 //! The control plane on the master node: etcd, kube-apiserver, kube-controller-manager and
-//! kube-scheduler, each with credentials of its own, RBAC and Node authorization on.
+//! kube-scheduler, each with credentials of its own, RBAC, Node authorization and NodeRestriction on.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -85,6 +85,7 @@ impl ControlPlane<'_> {
             flag("etcd-servers", ETCD),
             flag("service-cluster-ip-range", self.config.prefixes(|plan| plan.services)),
             "--authorization-mode=Node,RBAC".into(),
+            "--enable-admission-plugins=NodeRestriction".into(),
             "--allow-privileged=true".into(),
             path_flag("client-ca-file", &pki.ca().certificate),
             path_flag("tls-cert-file", &server.certificate),
@@ -115,7 +116,10 @@ impl ControlPlane<'_> {
             "--controllers=*,-node-ipam-controller".into(),
             "--allocate-node-cidrs=false".into(),
             "--node-monitor-period=1s".into(),
-            flag("node-monitor-grace-period", format_args!("{}s", self.config.timeouts.node_monitor_grace_seconds)),
+            flag(
+                "node-monitor-grace-period",
+                format_args!("{}s", self.config.timeouts.node_monitor_grace_seconds),
+            ),
             "--use-service-account-credentials=true".into(),
             path_flag("root-ca-file", &ca.certificate),
             path_flag("service-account-private-key-file", &pki.service_account_key()),

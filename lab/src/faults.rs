@@ -1,4 +1,5 @@
-//! Faults in force: nodes without power, and on the LAN frames the switch drops between two hosts, or at random to and from one.
+//! Faults in force: nodes without power, and frames the switch drops, all between two hosts or at random
+//! to and from one.
 //!
 //! The switch's own nftables table does it, on bridged frames: ARP and NDP are dropped like the rest.
 
@@ -70,7 +71,9 @@ impl Faults {
     /// Makes the switch drop exactly these frames, in one transaction.
     pub(crate) fn apply(&self, lab: &str) -> anyhow::Result<()> {
         let lan = netns(lab, LAN);
-        run("ip", &["netns", "exec", &lan, "nft", "-f", "-"], &self.ruleset()).map(drop).context("set faults of the LAN")
+        run("ip", &["netns", "exec", &lan, "nft", "-f", "-"], &self.ruleset())
+            .map(drop)
+            .context("set faults of the LAN")
     }
 
     fn ruleset(&self) -> String {
@@ -79,7 +82,8 @@ impl Faults {
         if self.lan_is_whole() {
             return rules;
         }
-        let mut rule = |text: fmt::Arguments<'_>| writeln!(rules, "{text}").expect("writing to a string cannot fail");
+        let mut rule =
+            |text: fmt::Arguments<'_>| writeln!(rules, "{text}").expect("writing to a string cannot fail");
         rule(format_args!("table {TABLE} {{\nchain forward {{\ntype filter hook forward priority 0;"));
         for (a, b) in &self.partitions {
             rule(format_args!("iifname \"{a}\" oifname \"{b}\" drop"));
@@ -87,7 +91,8 @@ impl Faults {
         }
         for (host, percent) in &self.losses {
             // `numgen` has no number below which all hundred are.
-            let chance = if *percent < 100 { format!("numgen random mod 100 < {percent} ") } else { String::new() };
+            let chance =
+                if *percent < 100 { format!("numgen random mod 100 < {percent} ") } else { String::new() };
             for direction in ["iifname", "oifname"] {
                 rule(format_args!("{direction} \"{host}\" {chance}drop"));
             }

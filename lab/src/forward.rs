@@ -30,14 +30,25 @@ const PROBES: u32 = 3;
 ///
 /// It inherits the listening socket as its standard input, so the port cannot be lost between choosing
 /// and listening, and the process itself can live in the lab: the socket stays the machine's.
-pub(crate) fn start(lab: &str, program: &Path, target: SocketAddr, processes: &Processes) -> anyhow::Result<u16> {
+pub(crate) fn start(
+    lab: &str,
+    program: &Path,
+    target: SocketAddr,
+    processes: &Processes,
+) -> anyhow::Result<u16> {
     let listener = listen(lab)?;
     let port = listener.local_addr().context("read the forwarder's own port")?.port();
     processes.spawn(Process {
         name: PROCESS.into(),
         netns: &hosts::netns(lab, hosts::LAN),
         program,
-        args: vec!["forward".into(), "--netns".into(), hosts::netns(lab, "master"), "--target".into(), target.to_string()],
+        args: vec![
+            "forward".into(),
+            "--netns".into(),
+            hosts::netns(lab, "master"),
+            "--target".into(),
+            target.to_string(),
+        ],
         env: Vec::new(),
         stdin: Stdio::from(std::os::fd::OwnedFd::from(listener)),
     })?;
@@ -51,8 +62,9 @@ fn listen(lab: &str) -> anyhow::Result<TcpListener> {
         .map(|step| FIRST_PORT + (hash % PORTS + step) % PORTS)
         .map(|port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port).into())
         .collect();
-    TcpListener::bind(addresses.as_slice())
-        .with_context(|| format!("find a free port from {FIRST_PORT} to {} on 127.0.0.1", FIRST_PORT + PORTS - 1))
+    TcpListener::bind(addresses.as_slice()).with_context(|| {
+        format!("find a free port from {FIRST_PORT} to {} on 127.0.0.1", FIRST_PORT + PORTS - 1)
+    })
 }
 
 /// Serves the listening socket on standard input until killed.
@@ -60,7 +72,8 @@ fn listen(lab: &str) -> anyhow::Result<TcpListener> {
 /// # Errors
 /// When standard input is no listening socket.
 pub fn serve(netns: &str, target: SocketAddr) -> anyhow::Result<()> {
-    let socket = std::io::stdin().as_fd().try_clone_to_owned().context("take the socket from standard input")?;
+    let socket =
+        std::io::stdin().as_fd().try_clone_to_owned().context("take the socket from standard input")?;
     let listener = TcpListener::from(socket);
     for client in listener.incoming() {
         let client = match client {
@@ -86,10 +99,8 @@ pub fn serve(netns: &str, target: SocketAddr) -> anyhow::Result<()> {
 fn forward(client: &TcpStream, netns: &str, target: SocketAddr) -> anyhow::Result<()> {
     let server = netns::within(netns, || TcpStream::connect_timeout(&target, DIAL_TIMEOUT))?
         .with_context(|| format!("connect to {target} in {netns}"))?;
-    let keepalive = socket2::TcpKeepalive::new()
-        .with_time(IDLE_PROBE)
-        .with_interval(PROBE_INTERVAL)
-        .with_retries(PROBES);
+    let keepalive =
+        socket2::TcpKeepalive::new().with_time(IDLE_PROBE).with_interval(PROBE_INTERVAL).with_retries(PROBES);
     let socket = socket2::SockRef::from(&server);
     socket.set_tcp_keepalive(&keepalive).context("set keepalive")?;
     socket.set_tcp_user_timeout(Some(IDLE_PROBE)).context("set user timeout")?;

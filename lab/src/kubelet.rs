@@ -40,6 +40,8 @@ use tokio::task::JoinSet;
 
 use crate::node::NodeConfig;
 
+/// Port of the kubelet's API, as on every cluster.
+const API_PORT: u16 = 10250;
 /// A request that hangs longer has lost its API server and is tried again by its caller.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The watch itself is long-lived; its server ends it sooner than this.
@@ -52,6 +54,8 @@ struct Kubelet {
     images: images::ImageMap,
     network: network::Network,
     events: events::Events,
+    open_logs: Arc<logs::OpenLogs>,
+    names: pods::Names,
     /// Program that plays `sandbox-init`: this one.
     program: PathBuf,
 }
@@ -87,6 +91,8 @@ pub async fn run(node: NodeConfig) -> anyhow::Result<()> {
         client,
         network,
         events,
+        open_logs: Arc::default(),
+        names: pods::Names::default(),
     });
     std::fs::create_dir_all(kubelet.pods_dir()).context("create the directory of Pods")?;
     network::forget_stale(&kubelet.pods_dir())?;
@@ -123,4 +129,10 @@ async fn client(node: &NodeConfig) -> anyhow::Result<Client> {
     config.read_timeout = Some(WATCH_TIMEOUT);
     config.write_timeout = Some(REQUEST_TIMEOUT);
     Client::try_from(config).context("create the client of the API server")
+}
+
+/// The API server's answer, or an error if it takes too long.
+async fn answer<T>(request: impl Future<Output = kube::Result<T>>) -> anyhow::Result<T> {
+    let answered = tokio::time::timeout(REQUEST_TIMEOUT, request).await;
+    Ok(answered.context("the API server did not answer in time")??)
 }

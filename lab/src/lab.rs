@@ -14,11 +14,12 @@ use anyhow::{Context, bail, ensure};
 
 use crate::cluster;
 use crate::config::LabConfig;
-use crate::control_plane::ControlPlane;
+use crate::control_plane::{API_PORT, ControlPlane};
 use crate::faults::{self, Faults};
 use crate::hosts::{self, Host};
 use crate::netns;
 use crate::process::Processes;
+use crate::program::run;
 use crate::reset::{self, Baseline};
 use crate::state::{self, Facts, StateDir};
 use crate::steps::Steps;
@@ -126,7 +127,10 @@ impl Lab {
     #[must_use]
     pub fn kubectl_command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(self.facts.kubernetes.join("kubectl"));
-        command.env("KUBECONFIG", self.kubeconfig()).env("KUBECACHEDIR", self.state.kubectl_cache()).args(args);
+        command
+            .env("KUBECONFIG", self.kubeconfig())
+            .env("KUBECACHEDIR", self.state.kubectl_cache())
+            .args(args);
         command
     }
 
@@ -228,6 +232,9 @@ impl Lab {
         // The control plane first: the others cannot register without it.
         for node in self.nodes().filter(|node| dead.contains(&node.name)) {
             steps.run(&format!("node {} restarted", node.name), || self.start_node(&node.name))?;
+            if node.is_master() {
+                self.end_api_connections()?;
+            }
         }
         let deadline = Instant::now() + Duration::from_secs(self.config.timeouts.reset_seconds);
         let kubeconfig = self.kubeconfig();
@@ -245,6 +252,23 @@ impl Lab {
         Ok(steps.finish(&format!("lab \"{}\" reset", self.name())))
     }
 
+    /// Ends all connections to the API server from nodes and Pods. Clients of a master that lost power
+    /// wait, some for minutes, for an answer on a connection that nobody remembers.
+    fn end_api_connections(&self) -> anyhow::Result<()> {
+        let master = &self.master()?.netns;
+        let filter = format!("( dport = :{API_PORT} or dport = :443 )");
+        for namespace in netns::list()?.iter().filter(|name| hosts::owns_netns(self.name(), name)) {
+            if namespace != master {
+                run(
+                    "ip",
+                    &["netns", "exec", namespace, "ss", "-K", "-H", "-t", "state", "established", &filter],
+                    "",
+                )?;
+            }
+        }
+        Ok(())
+    }
+
     fn change_faults(&self, change: impl FnOnce(&mut Faults)) -> anyhow::Result<()> {
         let _lock = self.state.lock()?;
         let mut faults = self.faults()?;
@@ -256,7 +280,8 @@ impl Lab {
     fn wait_for_ferrolb(&self) -> anyhow::Result<()> {
         let deadline = Instant::now() + Duration::from_secs(self.config.timeouts.ferrolb_seconds);
         cluster::converse(&self.kubeconfig(), async |client| {
-            cluster::wait_until(deadline, async || cluster::workloads_ready(&client, FERROLB_NAMESPACE).await).await
+            cluster::wait_until(deadline, async || cluster::workloads_ready(&client, FERROLB_NAMESPACE).await)
+                .await
         })
         .context("FerroLB is not ready; look at it with `lab kubectl -- -n ferrolb-system get pods`")
     }

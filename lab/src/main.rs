@@ -11,9 +11,12 @@ use ferrolb_lab::echo::EchoArgs;
 use ferrolb_lab::{NodeConfig, cli, echo, kubelet, sandbox};
 use tracing_subscriber::EnvFilter;
 
+const FILES: &str = "Files: a lab's are in /var/lib/ferrolb-lab/<LAB> or $FERROLB_LAB_STATE/<LAB>, removed by \
+`down`;\nthe Kubernetes programs in $XDG_CACHE_HOME/ferrolb or ~/.cache/ferrolb, built once.";
+
 /// A bare-metal Kubernetes cluster in network namespaces of this machine.
 #[derive(Debug, Parser)]
-#[command(name = "lab", bin_name = "cargo xtask lab", version)]
+#[command(name = "lab", bin_name = "cargo xtask lab", version, after_help = FILES)]
 struct Arguments {
     /// The lab to act on; labs of different names live side by side [default: ferrolb]
     #[arg(long, global = true, env = "FERROLB_LAB", value_name = "LAB")]
@@ -96,7 +99,11 @@ fn be(internal: Internal) -> anyhow::Result<i32> {
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("start a runtime")
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("start a runtime")
 }
 
 fn log_to_stderr() {

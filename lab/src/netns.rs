@@ -106,8 +106,7 @@ pub(crate) fn kill_processes(names: &[String]) -> anyhow::Result<()> {
 
 /// Processes other than this one whose network namespace is one of these.
 pub(crate) fn processes(names: &[String]) -> anyhow::Result<Vec<i32>> {
-    let namespaces: BTreeSet<(u64, u64)> =
-        names.iter().filter_map(|name| identity(&path(name))).collect();
+    let namespaces: BTreeSet<(u64, u64)> = names.iter().filter_map(|name| identity(&path(name))).collect();
     let own = std::process::id();
     let mut pids = Vec::new();
     for entry in std::fs::read_dir("/proc").context("list /proc")?.flatten() {
@@ -115,7 +114,9 @@ pub(crate) fn processes(names: &[String]) -> anyhow::Result<Vec<i32>> {
             continue;
         };
         let namespace = identity(&entry.path().join("ns/net"));
-        if namespace.is_some_and(|id| namespaces.contains(&id)) && !u32::try_from(pid).is_ok_and(|pid| pid == own) {
+        if namespace.is_some_and(|id| namespaces.contains(&id))
+            && !u32::try_from(pid).is_ok_and(|pid| pid == own)
+        {
             pids.push(pid);
         }
     }

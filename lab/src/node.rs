@@ -51,7 +51,8 @@ impl NodeConfig {
     /// When the file cannot be read or does not hold a node configuration.
     pub fn read(node_dir: &Path) -> anyhow::Result<Self> {
         let path = node_dir.join(Self::FILE);
-        let text = std::fs::read(&path).with_context(|| format!("read node configuration {}", path.display()))?;
+        let text =
+            std::fs::read(&path).with_context(|| format!("read node configuration {}", path.display()))?;
         serde_json::from_slice(&text).with_context(|| format!("parse node configuration {}", path.display()))
     }
 

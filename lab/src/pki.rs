@@ -66,7 +66,12 @@ impl Pki {
     }
 
     /// Creates everything anew.
-    pub(crate) fn create(&self, server_names: &[String], server_ips: &[IpAddr], clients: &[Identity]) -> anyhow::Result<()> {
+    pub(crate) fn create(
+        &self,
+        server_names: &[String],
+        server_ips: &[IpAddr],
+        clients: &[Identity],
+    ) -> anyhow::Result<()> {
         let cluster = self.create_authority("ca", "ferrolb-lab")?;
         let front_proxy = self.create_authority("front-proxy-ca", "ferrolb-lab-front-proxy")?;
         let mut server = leaf("kube-apiserver", None, ExtendedKeyUsagePurpose::ServerAuth);
@@ -157,7 +162,12 @@ pub(crate) fn restrict(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Writes a kubeconfig that refers to the certificate files; every kubectl reads this form.
-pub(crate) fn write_kubeconfig(path: &Path, server: &str, ca: &Path, client: &CertificateFiles) -> anyhow::Result<()> {
+pub(crate) fn write_kubeconfig(
+    path: &Path,
+    server: &str,
+    ca: &Path,
+    client: &CertificateFiles,
+) -> anyhow::Result<()> {
     let text = format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: lab\n\
          clusters:\n- name: lab\n  cluster:\n    server: {server}\n    certificate-authority: {}\n\

@@ -90,7 +90,8 @@ impl Processes {
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.run).into_iter().flatten().flatten();
         let files = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let mut names: Vec<String> = files.filter_map(|file| file.strip_suffix(".pid").map(str::to_owned)).collect();
+        let mut names: Vec<String> =
+            files.filter_map(|file| file.strip_suffix(".pid").map(str::to_owned)).collect();
         names.sort();
         names
     }
@@ -136,3 +137,6 @@ impl Identity {
         Some(Self { pid, start_time })
     }
 }
+
+#[cfg(test)]
+mod tests;

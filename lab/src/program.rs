@@ -59,6 +59,10 @@ pub(crate) fn lab_program() -> anyhow::Result<PathBuf> {
 pub(crate) fn beside(lab_program: &Path, program: &Path) -> anyhow::Result<PathBuf> {
     let directory = lab_program.parent().context("the lab's own program has no directory")?;
     let path = directory.join(program);
-    ensure!(path.is_file(), "no program {}; build it with `cargo build`, or correct `images`", path.display());
+    ensure!(
+        path.is_file(),
+        "no program {}; build it with `cargo build`, or correct `images`",
+        path.display()
+    );
     Ok(path)
 }

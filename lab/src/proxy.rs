@@ -17,6 +17,10 @@ use crate::state::{StateDir, write};
 
 /// Where kube-proxy answers `/healthz` with 200 once it has programmed the node.
 const HEALTH_PORT: u16 = 10256;
+/// How soon a silent connection to the API server is probed and given up: 45 s by default, during which
+/// a kube-proxy would not notice that the master lost power and came back.
+const HTTP2_LIVENESS: [(&str, &str); 2] =
+    [("HTTP2_READ_IDLE_TIMEOUT_SECONDS", "5"), ("HTTP2_PING_TIMEOUT_SECONDS", "3")];
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Name of the process on a node.
@@ -40,7 +44,7 @@ pub(crate) fn start(
         netns: &node.netns,
         program: &kubernetes.join("kube-proxy"),
         args: vec![format!("--config={}", path.display()), format!("--v={}", config.log.kubernetes)],
-        env: Vec::new(),
+        env: HTTP2_LIVENESS.map(|(name, seconds)| (name, seconds.to_owned())).to_vec(),
         stdin: Stdio::null(),
     })
 }
@@ -48,7 +52,8 @@ pub(crate) fn start(
 /// Whether kube-proxy has programmed all these nodes; an error when it cannot be asked.
 pub(crate) fn all_healthy(nodes: &[&Host]) -> anyhow::Result<Result<(), String>> {
     for node in nodes {
-        let answer = netns::within(&node.netns, health)?.with_context(|| format!("ask kube-proxy on {}", node.name))?;
+        let answer = netns::within(&node.netns, health)?
+            .with_context(|| format!("ask kube-proxy on {}", node.name))?;
         if !answer.starts_with("HTTP/1.1 200") {
             return Ok(Err(format!("kube-proxy on {} has not programmed the node yet", node.name)));
         }

@@ -69,8 +69,9 @@ pub(crate) fn check_programs(config: &LabConfig) -> anyhow::Result<()> {
 /// Names the kernel option that is missing.
 pub(crate) fn try_kernel(config: &LabConfig) -> anyhow::Result<()> {
     let probe = format!("{}-p-probe", config.name);
-    netns::create(&probe)
-        .context("create a network namespace; the kernel needs CONFIG_NET_NS, a container needs --privileged")?;
+    netns::create(&probe).context(
+        "create a network namespace; the kernel needs CONFIG_NET_NS, a container needs --privileged",
+    )?;
     let tried = try_features(&probe);
     netns::delete(&probe)?;
     tried
@@ -78,7 +79,8 @@ pub(crate) fn try_kernel(config: &LabConfig) -> anyhow::Result<()> {
 
 fn try_features(probe: &str) -> anyhow::Result<()> {
     for (batch, option) in LINKS {
-        run("ip", &["-n", probe, "-batch", "-"], batch).with_context(|| format!("the kernel needs {option}"))?;
+        run("ip", &["-n", probe, "-batch", "-"], batch)
+            .with_context(|| format!("the kernel needs {option}"))?;
     }
     for (ruleset, user, options) in RULESETS {
         run("ip", &["netns", "exec", probe, "nft", "-f", "-"], ruleset)

@@ -11,7 +11,9 @@ use anyhow::Context;
 use futures::StreamExt;
 use futures::stream;
 use k8s_openapi::api::core::v1::{Namespace, Node, Taint};
-use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, PropagationPolicy};
+use kube::api::{
+    Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, PropagationPolicy,
+};
 use kube::core::ApiResource;
 use kube::discovery::{Discovery, Scope, verbs};
 use kube::{Client, ResourceExt};
@@ -91,7 +93,10 @@ pub(crate) async fn delete_objects(client: &Client, deadline: Instant) -> anyhow
 }
 
 /// Gives every node its baseline back.
-pub(crate) async fn restore_nodes(client: &Client, baselines: &BTreeMap<String, Baseline>) -> anyhow::Result<()> {
+pub(crate) async fn restore_nodes(
+    client: &Client,
+    baselines: &BTreeMap<String, Baseline>,
+) -> anyhow::Result<()> {
     let nodes = Api::<Node>::all(client.clone());
     for node in nodes.list(&ListParams::default()).await.context("list nodes")? {
         let name = node.name_any();
@@ -117,7 +122,8 @@ async fn collections(client: &Client, foreign: &[String]) -> anyhow::Result<Vec<
     let discovery = Discovery::new(client.clone()).run_aggregated().await.context("discover resources")?;
     let mut collections = Vec::new();
     for group in discovery.groups() {
-        for (resource, capabilities) in group.recommended_resources() {
+        // Not those of the preferred version: a kind may be served in another one only.
+        for (resource, capabilities) in group.resources_by_stability() {
             if !capabilities.supports_operation(verbs::DELETE_COLLECTION) {
                 continue;
             }
@@ -168,8 +174,10 @@ impl Collection {
             None => Api::all_with(client.clone(), &self.resource),
         };
         let selected = ListParams::default().fields(&self.field_selector());
-        let what = || format!("{} in {}", self.resource.plural, self.namespace.as_deref().unwrap_or("the cluster"));
-        let found = api.list_metadata(&selected).await.with_context(|| format!("list {}", what()))?.items.len();
+        let what =
+            || format!("{} in {}", self.resource.plural, self.namespace.as_deref().unwrap_or("the cluster"));
+        let found =
+            api.list_metadata(&selected).await.with_context(|| format!("list {}", what()))?.items.len();
         if found > 0 {
             let params = DeleteParams {
                 grace_period_seconds: Some(GRACE_SECONDS),
@@ -200,8 +208,10 @@ async fn finalize(namespaces: &Api<Namespace>, name: &str) -> anyhow::Result<Res
     if let Some(spec) = &mut namespace.spec {
         spec.finalizers = None;
     }
-    ignore_absence(namespaces.replace_subresource("finalize", name, &PostParams::default(), &namespace).await)
-        .context("finalize namespace")?;
+    ignore_absence(
+        namespaces.replace_subresource("finalize", name, &PostParams::default(), &namespace).await,
+    )
+    .context("finalize namespace")?;
     Ok(Err("it is still there".into()))
 }
 
@@ -234,7 +244,8 @@ impl Baseline {
         labels.extend(now.labels.keys().map(|key| (key.as_str(), None)));
         labels.extend(self.labels.iter().map(|(key, value)| (key.as_str(), Some(value.as_str()))));
         let current = node.spec.iter().filter_map(|spec| spec.taints.clone()).flatten();
-        let lifecycle = current.filter(|taint| taint.key.starts_with(LIFECYCLE_PREFIX) && taint.key != CORDON_TAINT);
+        let lifecycle =
+            current.filter(|taint| taint.key.starts_with(LIFECYCLE_PREFIX) && taint.key != CORDON_TAINT);
         let taints: Vec<Taint> = self.taints.iter().cloned().chain(lifecycle).collect();
         Some(json!({
             "metadata": { "labels": labels },
@@ -261,7 +272,8 @@ mod tests {
     use super::{Baseline, is_status_kind};
 
     fn node(labels: serde_json::Value, spec: serde_json::Value) -> Node {
-        serde_json::from_value(json!({ "metadata": { "name": "n", "labels": labels }, "spec": spec })).unwrap()
+        serde_json::from_value(json!({ "metadata": { "name": "n", "labels": labels }, "spec": spec }))
+            .unwrap()
     }
 
     #[test]
@@ -287,8 +299,12 @@ mod tests {
         );
         let patch = baseline.metadata_and_spec_patch(&changed).unwrap();
         assert_eq!(patch["metadata"]["labels"], json!({ "a": "1", "b": null }));
-        let keys: Vec<&str> =
-            patch["spec"]["taints"].as_array().unwrap().iter().map(|taint| taint["key"].as_str().unwrap()).collect();
+        let keys: Vec<&str> = patch["spec"]["taints"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|taint| taint["key"].as_str().unwrap())
+            .collect();
         assert_eq!(keys, ["control-plane", "node.kubernetes.io/unreachable"]);
         assert!(patch["spec"]["unschedulable"].is_null());
     }
@@ -301,7 +317,10 @@ mod tests {
         ]}}))
         .unwrap();
         let patch = baseline.status_patch(&node).unwrap();
-        assert_eq!(patch["status"]["conditions"], json!([{ "$patch": "delete", "type": "NetworkUnavailable" }]));
+        assert_eq!(
+            patch["status"]["conditions"],
+            json!([{ "$patch": "delete", "type": "NetworkUnavailable" }])
+        );
     }
 
     #[test]

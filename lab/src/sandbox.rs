@@ -26,7 +26,7 @@ use std::process::Command;
 use anyhow::Context as _;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 
 pub use root::SYSTEM_DIRECTORIES;
 pub use spec::{Entry, Mount, Process, Root, Spec};
@@ -65,6 +65,8 @@ pub fn init(spec_path: &Path) -> anyhow::Result<i32> {
 /// The inner process: everything up to and including `execve`.
 fn enter(spec: &Spec) -> anyhow::Result<std::convert::Infallible> {
     prctl::set_pdeathsig(Signal::SIGKILL).context("tie the container to its supervisor")?;
+    // The supervisor's mask is inherited, also by the program.
+    SigSet::empty().thread_set_mask().context("unblock signals")?;
     close_start_pipe_on_exec()?;
     nix::unistd::setsid().context("start a session")?;
     match &spec.entry {

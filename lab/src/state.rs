@@ -62,7 +62,8 @@ pub(crate) fn names() -> anyhow::Result<Vec<String>> {
         Err(error) => return Err(error).with_context(|| format!("list {}", base.display())),
     };
     let directories = entries.flatten().filter(|entry| entry.path().is_dir());
-    let mut names: Vec<String> = directories.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> =
+        directories.filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
     Ok(names)
 }
@@ -119,7 +120,8 @@ impl StateDir {
 
     /// Creates the directories.
     pub(crate) fn create(&self, nodes: &[String]) -> anyhow::Result<()> {
-        let mut directories = vec![self.pki(), self.etcd(), self.run(), self.logs(), self.root.join("kubeconfigs")];
+        let mut directories =
+            vec![self.pki(), self.etcd(), self.run(), self.logs(), self.root.join("kubeconfigs")];
         directories.extend(nodes.iter().map(|node| self.node(node)));
         for directory in directories {
             std::fs::create_dir_all(&directory).with_context(|| format!("create {}", directory.display()))?;

@@ -64,9 +64,7 @@ impl Subnet {
     }
 
     fn network_of(self, address: IpAddr) -> u128 {
-        number(address).checked_shr(self.host_bits().into()).map_or(0, |network| {
-            network << self.host_bits()
-        })
+        number(address).checked_shr(self.host_bits().into()).map_or(0, |network| network << self.host_bits())
     }
 }
 

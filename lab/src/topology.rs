@@ -109,20 +109,4 @@ fn line(batch: &mut String, command: std::fmt::Arguments<'_>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::addresses_and_routes;
-    use crate::config::LabConfig;
-    use crate::hosts::hosts;
-
-    #[test]
-    fn a_node_routes_to_the_pods_of_the_others_only() {
-        let hosts = hosts(&LabConfig::default()).unwrap();
-        let batch = addresses_and_routes(&hosts[1], &hosts);
-        assert!(batch.contains("route add 10.233.64.0/24 via 192.168.100.200\n"), "{batch}");
-        assert!(batch.contains("route add fd00:233:64:2::/64 via fd00:100::202\n"), "{batch}");
-        assert!(batch.contains("route add default via fd00:100::1\n"), "{batch}");
-        assert!(!batch.contains("10.233.65.0"), "{batch}");
-        let client = addresses_and_routes(&hosts[3], &hosts);
-        assert!(!client.contains("10.233"), "{client}");
-    }
-}
+mod tests;

@@ -1,4 +1,5 @@
 //! The sandbox for real: containers of `ferrolb-lab sandbox-init`. Needs root, and says so where it is not.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests, as in tests")]
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -147,23 +148,29 @@ fn another_user_has_no_effective_capability_as_on_a_real_node() {
 #[test]
 fn volumes_are_mounted_and_a_read_only_root_stays_unwritten() {
     let Some(fixture) = Fixture::new("volumes") else { return };
-    let [config, scratch] = ["config", "scratch"].map(|name| fixture.dir.join(name));
-    std::fs::create_dir_all(&config).unwrap();
-    std::fs::create_dir_all(&scratch).unwrap();
+    let [config, scratch, token] = ["config", "scratch", "token"].map(|name| fixture.dir.join(name));
+    for dir in [&config, &scratch, &token] {
+        std::fs::create_dir_all(dir).unwrap();
+    }
+    std::fs::write(token.join("t"), "").unwrap();
     std::fs::write(config.join("key"), "value\n").unwrap();
     std::fs::set_permissions(&scratch, std::fs::Permissions::from_mode(0o777)).unwrap();
-    let script = "cat /etc/app/key; touch /etc/app/x || touch /tmp/x || touch /x || touch /data/x && echo end";
+    // /var/run is a symbolic link, of the container and not of the machine.
+    let script = "cat /etc/app/key; ls /run/ferrolb-lab-test; \
+                  touch /etc/app/x || touch /tmp/x || touch /x || touch /data/x && echo end";
     let mut spec = fixture.spec(&["/bin/sh", "-c", script]);
     let Entry::Create(root) = &mut spec.entry else { unreachable!() };
     root.read_only = true;
     root.mounts = vec![
         Mount { source: scratch.clone(), target: "/data".into(), read_only: false },
         Mount { source: config, target: "/etc/app".into(), read_only: true },
+        Mount { source: token, target: "/var/run/ferrolb-lab-test".into(), read_only: true },
     ];
     let (code, output) = fixture.start("c", &spec).finish();
-    assert!(output.starts_with("value\n") && output.contains("end\n"), "{output}");
+    assert!(output.starts_with("value\nt\n") && output.contains("end\n"), "{output}");
     assert_eq!(output.matches("Read-only file system").count(), 3, "{output}");
     assert!(scratch.join("x").exists());
+    assert!(!Path::new("/run/ferrolb-lab-test").exists());
     assert_eq!(code, Some(0));
 }
 
@@ -185,6 +192,7 @@ fn signals_and_exit_codes_pass_through_the_supervisor() {
     let Some(fixture) = Fixture::new("signal") else { return };
     let script = "trap 'echo bye; exit 7' TERM; while :; do sleep 0.05; done";
     let running = fixture.start("c", &fixture.spec(&["/bin/sh", "-c", script]));
+    assert_eq!(status_mask(running.pid(), "SigBlk:"), 0);
     wait_for("the trap", || status_mask(running.pid(), "SigCgt:") & (1 << 14) != 0);
     let supervisor = nix::unistd::Pid::from_raw(running.child.id().cast_signed());
     nix::sys::signal::kill(supervisor, nix::sys::signal::Signal::SIGTERM).unwrap();

@@ -48,19 +48,15 @@ pub(crate) fn command<'a>(name: &str, arguments: impl IntoIterator<Item = &'a st
 /// # Errors
 /// When it does not come up.
 pub(crate) fn fresh(name: &str) -> Result<()> {
-    let is_up = process::succeeds(&mut command(name, ["status"]));
-    let reuse = is_up && !is_outdated(name)?;
-    if is_up && !reuse {
+    if !process::succeeds(&mut command(name, ["status"])) {
+        return process::run(&mut command(name, ["up"]));
+    }
+    if is_outdated(name)? {
         println!("lab \"{name}\" is older than what it runs, and is started anew");
-    }
-    if !reuse {
         process::run(&mut command(name, ["down"]))?;
+        return process::run(&mut command(name, ["up"]));
     }
-    process::run(&mut command(name, ["up"]))?;
-    if reuse {
-        process::run(&mut command(name, ["reset"]))?;
-    }
-    Ok(())
+    process::run(&mut command(name, ["reset"]))
 }
 
 fn is_outdated(name: &str) -> Result<bool> {

@@ -8,7 +8,7 @@ use core::time::Duration;
 use ferrolb_vocab::{Instant, InterfaceName, IpFamily, Link, LinkFlag, MacAddr};
 use ferrolb_wire::ipv6::solicited_node;
 
-use crate::frames::{self, Advertiser};
+use crate::frames;
 use crate::rate::RateLimit;
 use crate::schedule::{REFRESH_INTERVAL, REFRESH_INTERVAL_MIN, Schedule};
 use crate::verdict::{Event, Protocol, Timer, Transmit, TransmitKind};
@@ -37,8 +37,8 @@ pub struct LinkState {
     pub index: u32,
     /// The link-layer address.
     pub mac: MacAddr,
-    /// The IPv6 link-local address; without one the interface does not speak IPv6.
-    pub link_local: Option<Ipv6Addr>,
+    /// Whether it has an IPv6 link-local address; without one it does not speak IPv6 (RFC 4291 §2.1).
+    pub has_link_local: bool,
 }
 
 /// What must be listened to on an interface.
@@ -68,23 +68,18 @@ impl LinkState {
         if !link.is(LinkFlag::Up) || !link.is(LinkFlag::Carrier) {
             return None;
         }
-        let link_local = link.addresses.iter().find_map(|own| match own.address {
-            IpAddr::V6(address) if address.is_unicast_link_local() => Some(address),
-            IpAddr::V6(_) | IpAddr::V4(_) => None,
-        });
-        Some(Self { index: link.index, mac: link.mac?, link_local })
+        let is_link_local =
+            |address| matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
+        let has_link_local = link.addresses.iter().any(|own| is_link_local(own.address));
+        Some(Self { index: link.index, mac: link.mac?, has_link_local })
     }
 
     /// What of the link matters to addresses of `family`, or `None` if it cannot carry them.
     fn carrier_of(self, family: IpFamily) -> Option<Self> {
         match family {
-            IpFamily::V4 => Some(Self { link_local: None, ..self }),
-            IpFamily::V6 => self.link_local.map(|_| self),
+            IpFamily::V4 => Some(Self { has_link_local: false, ..self }),
+            IpFamily::V6 => self.has_link_local.then_some(self),
         }
-    }
-
-    fn advertiser(self) -> Option<Advertiser> {
-        self.link_local.map(|link_local| Advertiser { mac: self.mac, link_local })
     }
 }
 
@@ -274,8 +269,7 @@ impl Announcer {
                 }
             }
             IpAddr::V6(v6) => {
-                let Some(advertiser) = link.advertiser() else { return };
-                let frame = advertiser.announcement(v6);
+                let frame = frames::unsolicited_advertisement(link.mac, v6);
                 self.transmit(interface, address, TransmitKind::UnsolicitedAdvertisement, frame);
             }
         }

@@ -25,59 +25,53 @@ pub(crate) fn arp_announcement_reply(mac: MacAddr, address: Ipv4Addr) -> Vec<u8>
     arp_frame(mac, MacAddr::BROADCAST, &arp::Packet::announcement_reply(mac, address))
 }
 
-/// Where advertisements come from: the interface's own addresses, never the Service's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Advertiser {
-    pub(crate) mac: MacAddr,
-    pub(crate) link_local: Ipv6Addr,
+/// The answer to a solicitation, RFC 4861 §7.2.4. To the unspecified address (Duplicate Address
+/// Detection) it goes to all nodes and is not marked as solicited.
+///
+/// The frame goes to the Source Link-Layer Address or, in a unicast solicitation without
+/// that option, to where the solicitation came from (`heard_from`): the sender is on this
+/// link by RFC 4861 §7.1.1 (hop limit 255), so resolving it would yield nothing better.
+pub(crate) fn answer(
+    mac: MacAddr,
+    source: Ipv6Addr,
+    solicitation: &Solicitation,
+    heard_from: MacAddr,
+) -> Vec<u8> {
+    if source.is_unspecified() {
+        return advertisement(mac, Addressee::AllNodes, solicitation.target);
+    }
+    let solicitor = solicitation.source_link_layer.unwrap_or(heard_from);
+    advertisement(mac, Addressee::Solicitor { ip: source, mac: solicitor }, solicitation.target)
 }
 
-impl Advertiser {
-    /// The answer to a solicitation, RFC 4861 §7.2.4. To the unspecified address (Duplicate
-    /// Address Detection) it goes to all nodes and is not marked as solicited.
-    ///
-    /// The frame goes to the Source Link-Layer Address or, in a unicast solicitation without
-    /// that option, to where the solicitation came from (`heard_from`): the sender is on this
-    /// link by RFC 4861 §7.1.1 (hop limit 255), so resolving it would yield nothing better.
-    pub(crate) fn answer(
-        self,
-        source: Ipv6Addr,
-        solicitation: &Solicitation,
-        heard_from: MacAddr,
-    ) -> Vec<u8> {
-        if source.is_unspecified() {
-            return self.advertise(Addressee::AllNodes, solicitation.target);
-        }
-        let mac = solicitation.source_link_layer.unwrap_or(heard_from);
-        self.advertise(Addressee::Solicitor { ip: source, mac }, solicitation.target)
-    }
+/// An unsolicited advertisement to all nodes, RFC 4861 §7.2.6.
+pub(crate) fn unsolicited_advertisement(mac: MacAddr, target: Ipv6Addr) -> Vec<u8> {
+    advertisement(mac, Addressee::AllNodes, target)
+}
 
-    /// An unsolicited advertisement to all nodes, RFC 4861 §7.2.6.
-    pub(crate) fn announcement(self, target: Ipv6Addr) -> Vec<u8> {
-        self.advertise(Addressee::AllNodes, target)
-    }
-
-    /// Override is set in every advertisement: RFC 4861 §7.2.4 clears it only for anycast
-    /// and proxied addresses and without a Target Link-Layer Address, and §7.2.6 asks for it
-    /// where a link-layer address has changed. Without it a cache would keep the former owner.
-    fn advertise(self, to: Addressee, target: Ipv6Addr) -> Vec<u8> {
-        let (destination, mac, solicited) = match to {
-            Addressee::Solicitor { ip, mac } => (ip, mac, true),
-            Addressee::AllNodes => (ipv6::ALL_NODES, multicast_mac(ipv6::ALL_NODES), false),
-        };
-        let packet = Packet {
-            source: self.link_local,
-            destination,
-            message: Message::Advertisement(Advertisement {
-                router: false,
-                solicited,
-                override_flag: true,
-                target,
-                target_link_layer: Some(self.mac),
-            }),
-        };
-        Header { destination: mac, source: self.mac, ether_type: EtherType::IPV6 }.frame(&packet.emit())
-    }
+/// Override is set in every advertisement: RFC 4861 §7.2.4 clears it only for anycast
+/// and proxied addresses and without a Target Link-Layer Address, and §7.2.6 asks for it
+/// where a link-layer address has changed. Without it a cache would keep the former owner.
+///
+/// The source is the address advertised, as where a host's kernel owns it: `ndisc6` takes no
+/// answer for a global address from a link-local one.
+fn advertisement(mac: MacAddr, to: Addressee, target: Ipv6Addr) -> Vec<u8> {
+    let (destination, destination_mac, solicited) = match to {
+        Addressee::Solicitor { ip, mac } => (ip, mac, true),
+        Addressee::AllNodes => (ipv6::ALL_NODES, multicast_mac(ipv6::ALL_NODES), false),
+    };
+    let packet = Packet {
+        source: target,
+        destination,
+        message: Message::Advertisement(Advertisement {
+            router: false,
+            solicited,
+            override_flag: true,
+            target,
+            target_link_layer: Some(mac),
+        }),
+    };
+    Header { destination: destination_mac, source: mac, ether_type: EtherType::IPV6 }.frame(&packet.emit())
 }
 
 enum Addressee {

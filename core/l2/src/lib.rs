@@ -16,8 +16,8 @@
 //!
 //! # Layout
 //! [`announcer`] holds the state machine; its submodule for packets answers and judges them.
-//! [`verdict`] is what it says about a packet, [`frames`] composes what it sends, [`schedule`]
-//! says when, [`rate`] bounds how often.
+//! [`verdict`] is what it says about a packet, `frames` composes what it sends, [`schedule`]
+//! says when, `rate` bounds how often.
 #![no_std]
 #![deny(clippy::indexing_slicing)]
 

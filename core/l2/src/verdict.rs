@@ -66,7 +66,7 @@ pub enum Dropped {
     NotOwned,
     /// It concerns an address of ours that is not announced on this interface.
     OtherInterface,
-    /// The interface has no IPv6 link-local address to answer from.
+    /// The interface has no IPv6 link-local address: it does not speak IPv6.
     NoLinkLocal,
     /// More requests than [`crate::announcer::REPLIES_PER_SECOND`] on this interface.
     RateLimited,

@@ -153,7 +153,11 @@ impl Runner<'_> {
             self.report_unknown_image(&wanted).await;
             return Attempt::NoImage;
         };
-        self.event(Severity::Normal, "Pulled", format!("Container image \"{wanted}\" already present on machine"));
+        self.event(
+            Severity::Normal,
+            "Pulled",
+            format!("Container image \"{wanted}\" already present on machine"),
+        );
         if !image.program.is_file() {
             let program = image.program.display();
             let message = format!("image {wanted} is the program {program}, which does not exist: build it");
@@ -218,7 +222,8 @@ impl Runner<'_> {
     /// What the container left in its termination log, or printed last if it wants that.
     fn termination_message(&self, termination_log: &std::path::Path, code: i32) -> Option<String> {
         let mut text = std::fs::read_to_string(termination_log).unwrap_or_default();
-        let falls_back = self.container.termination_message_policy.as_deref() == Some("FallbackToLogsOnError");
+        let falls_back =
+            self.container.termination_message_policy.as_deref() == Some("FallbackToLogsOnError");
         if text.is_empty() && code != 0 && falls_back {
             text = logs::tail(&logs::path(&self.sandbox.dir, &self.container.name), TERMINATION_LOG_LINES);
         }
@@ -228,7 +233,8 @@ impl Runner<'_> {
 
     fn report_end(&self, (code, explained): (i32, Option<(&str, String)>), began: Timestamp, id: &str) {
         let default_reason = if code == 0 { "Completed" } else { "Error" };
-        let (reason, message) = explained.map_or((default_reason, None), |(reason, text)| (reason, Some(text)));
+        let (reason, message) =
+            explained.map_or((default_reason, None), |(reason, text)| (reason, Some(text)));
         let terminated = ContainerStateTerminated {
             exit_code: code,
             reason: Some(reason.to_owned()),
@@ -287,7 +293,8 @@ impl Runner<'_> {
 
     async fn report_unknown_image(&mut self, image: &str) {
         let known = self.sandbox.kubelet.images.names().join(", ");
-        let message = format!("image \"{image}\" is not mapped to a program of this machine; the lab knows {known}");
+        let message =
+            format!("image \"{image}\" is not mapped to a program of this machine; the lab knows {known}");
         self.event(Severity::Warning, "Failed", format!("Failed to pull image \"{image}\": {message}"));
         self.event(Severity::Warning, "Failed", "Error: ErrImagePull".to_owned());
         self.report_waiting("ErrImagePull", message.clone());
@@ -308,7 +315,7 @@ impl Runner<'_> {
     }
 
     /// Changes this container's status.
-    fn update(&self, mut change: impl FnMut(&mut ContainerStatus)) {
+    fn update(&self, change: impl FnOnce(&mut ContainerStatus)) {
         self.observed.send_modify(|observed| {
             let list = match self.role {
                 Role::Init => &mut observed.init,
@@ -359,7 +366,8 @@ impl Backoff {
             self.next = None;
         }
         let delay = self.next;
-        self.next = Some(delay.map_or(BACKOFF_INITIAL, |delay| (delay.max(BACKOFF_INITIAL) * 2).min(BACKOFF_MAX)));
+        self.next =
+            Some(delay.map_or(BACKOFF_INITIAL, |delay| (delay.max(BACKOFF_INITIAL) * 2).min(BACKOFF_MAX)));
         delay.unwrap_or_default()
     }
 }

@@ -48,7 +48,8 @@ impl Environment {
             if let Some(after) = rest.strip_prefix('$') {
                 expanded.push('$');
                 rest = after;
-            } else if let Some((name, after)) = rest.strip_prefix('(').and_then(|inner| inner.split_once(')')) {
+            } else if let Some((name, after)) = rest.strip_prefix('(').and_then(|inner| inner.split_once(')'))
+            {
                 match self.get(name) {
                     Some(value) => expanded.push_str(value),
                     None => expanded.push_str(&format!("$({name})")),
@@ -93,7 +94,9 @@ pub(super) fn field(pod: &Pod, facts: &Facts, path: &str) -> Option<String> {
         "metadata.labels" => lines(pod.labels()),
         "metadata.annotations" => lines(pod.annotations()),
         "spec.nodeName" => spec.and_then(|spec| spec.node_name.clone()).unwrap_or_default(),
-        "spec.serviceAccountName" => spec.and_then(|spec| spec.service_account_name.clone()).unwrap_or_default(),
+        "spec.serviceAccountName" => {
+            spec.and_then(|spec| spec.service_account_name.clone()).unwrap_or_default()
+        }
         "status.hostIP" => first(&facts.host_ips),
         "status.hostIPs" => list(&facts.host_ips),
         "status.podIP" => first(&facts.pod_ips),
@@ -108,9 +111,10 @@ pub(super) fn resource(
     container: Option<&Container>,
     selector: &ResourceFieldSelector,
 ) -> anyhow::Result<String> {
-    let named = selector.container_name.as_deref().and_then(|name| {
-        pod.spec.as_ref()?.containers.iter().find(|container| container.name == name)
-    });
+    let named = selector
+        .container_name
+        .as_deref()
+        .and_then(|name| pod.spec.as_ref()?.containers.iter().find(|container| container.name == name));
     let container = named.or(container).context("resourceFieldRef: no such container")?;
     let path = selector.resource.as_str();
     let Some((kind, name)) = path.split_once('.') else { bail!("resourceFieldRef {path} is not understood") };
@@ -141,12 +145,12 @@ pub(super) struct Sources {
 impl Sources {
     pub(super) async fn config_map(&self, name: &str) -> anyhow::Result<Option<ConfigMap>> {
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
-        api.get_opt(name).await.with_context(|| format!("get configmap \"{name}\""))
+        super::answer(api.get_opt(name)).await.with_context(|| format!("get configmap \"{name}\""))
     }
 
     pub(super) async fn secret(&self, name: &str) -> anyhow::Result<Option<Secret>> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        api.get_opt(name).await.with_context(|| format!("get secret \"{name}\""))
+        super::answer(api.get_opt(name)).await.with_context(|| format!("get secret \"{name}\""))
     }
 }
 
@@ -238,7 +242,9 @@ async fn value_from_source(
 ) -> anyhow::Result<Option<String>> {
     if let Some(reference) = &source.field_ref {
         let path = &reference.field_path;
-        return Ok(Some(field(pod, facts, path).with_context(|| format!("fieldRef {path} is not supported"))?));
+        return Ok(Some(
+            field(pod, facts, path).with_context(|| format!("fieldRef {path} is not supported"))?,
+        ));
     }
     if let Some(selector) = &source.resource_field_ref {
         return resource(pod, Some(container), selector).map(Some);

@@ -66,7 +66,8 @@ impl Events {
     /// Tells something about the node.
     pub(super) fn node(&self, event: (Severity, &str, String)) {
         let name = self.source.host.clone();
-        let about = ObjectReference { kind: Some("Node".to_owned()), uid: name.clone(), name, ..Default::default() };
+        let about =
+            ObjectReference { kind: Some("Node".to_owned()), uid: name.clone(), name, ..Default::default() };
         self.tell(about, event);
     }
 

@@ -67,8 +67,10 @@ pub(super) fn is_echo(image: &ImageConfig) -> bool {
 /// The command line of a container whose `command` and `args` are expanded already.
 pub(super) fn command_line(image: &ImageConfig, command: &[String], args: &[String]) -> CommandLine {
     let program = image.program.to_string_lossy().into_owned();
-    let stand_in: Vec<String> =
-        std::iter::once(program.clone()).chain(image.args.iter().cloned()).chain(args.iter().cloned()).collect();
+    let stand_in: Vec<String> = std::iter::once(program.clone())
+        .chain(image.args.iter().cloned())
+        .chain(args.iter().cloned())
+        .collect();
     let Some((_, rest)) = command.split_first() else {
         return CommandLine { argv: stand_in, fallback: None };
     };
@@ -138,7 +140,11 @@ mod tests {
         let echo = command_line(&image("i", "/lab", &["echo"]), &strings(&["node", "app.js"]), &[]);
         assert_eq!(echo.argv, strings(&["node", "app.js"]));
         assert_eq!(echo.fallback, Some(strings(&["/lab", "echo"])));
-        let own = command_line(&image("i", "/b/ferrolb", &[]), &strings(&["/ferrolb", "speaker"]), &strings(&["-v"]));
+        let own = command_line(
+            &image("i", "/b/ferrolb", &[]),
+            &strings(&["/ferrolb", "speaker"]),
+            &strings(&["-v"]),
+        );
         assert_eq!(own.argv, strings(&["/ferrolb", "speaker", "-v"]));
         assert_eq!(own.fallback, Some(strings(&["/b/ferrolb", "speaker", "-v"])));
     }

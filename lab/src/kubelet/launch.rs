@@ -86,7 +86,8 @@ impl PodSandbox {
         let dir = self.dir.join("containers").join(&container.name);
         std::fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
         let mut environment =
-            env::build((&self.kubelet.node, &self.sources), (&self.pod, &self.facts), container, image).await?;
+            env::build((&self.kubelet.node, &self.sources), (&self.pod, &self.facts), container, image)
+                .await?;
         let hostname = self.hostname();
         environment.set("HOSTNAME", hostname.clone());
         let termination_log = dir.join("termination-log");
@@ -175,17 +176,20 @@ fn process(
     let pod = spec.security_context.as_ref();
     let user = security.and_then(|own| own.run_as_user).or_else(|| pod.and_then(|pod| pod.run_as_user));
     let group = security.and_then(|own| own.run_as_group).or_else(|| pod.and_then(|pod| pod.run_as_group));
-    let non_root = security.and_then(|own| own.run_as_non_root).or_else(|| pod.and_then(|pod| pod.run_as_non_root));
+    let non_root =
+        security.and_then(|own| own.run_as_non_root).or_else(|| pod.and_then(|pod| pod.run_as_non_root));
     if non_root == Some(true) && user.unwrap_or_default() == 0 {
         bail!(
             "container has runAsNonRoot and would run as root: set securityContext.runAsUser (container {})",
             container.name
         );
     }
-    let id = |value: i64| u32::try_from(value).with_context(|| format!("user or group id {value} is out of range"));
-    let supplemental = pod.into_iter().flat_map(|pod| {
-        pod.fs_group.into_iter().chain(pod.supplemental_groups.iter().flatten().copied())
-    });
+    let id = |value: i64| {
+        u32::try_from(value).with_context(|| format!("user or group id {value} is out of range"))
+    };
+    let supplemental = pod
+        .into_iter()
+        .flat_map(|pod| pod.fs_group.into_iter().chain(pod.supplemental_groups.iter().flatten().copied()));
     let is_privileged = security.and_then(|own| own.privileged) == Some(true);
     Ok(Process {
         argv,
@@ -257,7 +261,8 @@ fn resolv_conf(spec: &PodSpec, namespace: &str) -> String {
     let config = spec.dns_config.clone().unwrap_or_default();
     let mut searches = config.searches.unwrap_or_default();
     if matches!(spec.dns_policy.as_deref(), Some("ClusterFirst" | "ClusterFirstWithHostNet")) {
-        let cluster = [format!("{namespace}.svc.cluster.local"), "svc.cluster.local".into(), "cluster.local".into()];
+        let cluster =
+            [format!("{namespace}.svc.cluster.local"), "svc.cluster.local".into(), "cluster.local".into()];
         searches = cluster.into_iter().chain(searches).collect();
     }
     let mut text = "# The lab has no cluster DNS.\n".to_owned();

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _};
 use tokio::process::{ChildStderr, ChildStdout};
 
@@ -79,7 +80,9 @@ impl Log {
 /// Moves the log of the run before aside, and copies what a container prints until it closes its output.
 pub(super) async fn record(open_logs: &OpenLogs, path: &Path, stdout: ChildStdout, stderr: ChildStderr) {
     let previous = path.with_extension("previous.log");
-    if path.exists() && let Err(error) = std::fs::rename(path, &previous) {
+    if path.exists()
+        && let Err(error) = std::fs::rename(path, &previous)
+    {
         tracing::warn!(path = %path.display(), %error, "previous log not kept");
     }
     let log = match Log::create(path) {
@@ -119,7 +122,7 @@ pub(super) struct LogOptions {
     pub(super) timestamps: bool,
     tail_lines: Option<usize>,
     since_seconds: Option<i64>,
-    since_time: Option<Timestamp>,
+    since_time: Option<Time>,
     limit_bytes: Option<usize>,
 }
 
@@ -135,8 +138,9 @@ pub(super) struct LogReader {
 impl LogReader {
     pub(super) fn open(path: &Path, options: LogOptions) -> anyhow::Result<Self> {
         let file = File::open(path).with_context(|| format!("open log {}", path.display()))?;
-        let ago = options.since_seconds.map(|seconds| Timestamp::now() - jiff::SignedDuration::from_secs(seconds));
-        let since = options.since_time.or(ago);
+        let ago =
+            options.since_seconds.map(|seconds| Timestamp::now() - jiff::SignedDuration::from_secs(seconds));
+        let since = options.since_time.as_ref().map(|time| time.0).or(ago);
         Ok(Self { file, options, since, position: 0 })
     }
 

@@ -85,7 +85,10 @@ impl Network {
         for prefix in &self.prefixes {
             let gateway = prefix.nth(GATEWAY_INDEX.into()).context("podCIDRs: no address for the bridge")?;
             let flags = if gateway.is_ipv6() { " nodad" } else { "" };
-            line(&mut batch, format_args!("address replace {gateway}/{} dev {BRIDGE}{flags}", prefix.length()));
+            line(
+                &mut batch,
+                format_args!("address replace {gateway}/{} dev {BRIDGE}{flags}", prefix.length()),
+            );
         }
         run("ip", &["-batch", "-"], &batch).map(drop)
     }
@@ -198,7 +201,9 @@ fn pod_sysctls() -> Vec<(String, &'static str)> {
 /// Whether this namespace has the interface; `/sys` shows the machine's.
 fn has_link(name: &str) -> anyhow::Result<bool> {
     let list = run("ip", &["-o", "link", "show"], "")?;
-    Ok(list.lines().any(|link| link.split(": ").nth(1).is_some_and(|found| found.split('@').next() == Some(name))))
+    Ok(list
+        .lines()
+        .any(|link| link.split(": ").nth(1).is_some_and(|found| found.split('@').next() == Some(name))))
 }
 
 /// Enough of a uid to be unique on a machine.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Container, ContainerState, ContainerStatus, Pod, PodSpec};
 use kube::api::{Api, DeleteParams, Preconditions};
 use kube::{Client, ResourceExt as _};
 use tokio::sync::{Mutex, watch};
@@ -87,36 +87,35 @@ impl PodTask {
     async fn live(&self, assignment: &mut watch::Receiver<Assignment>) {
         let mut publisher = Publisher::new(&self.kubelet, &self.pod);
         let latest = watch::channel(Arc::clone(&self.pod)).0;
-        let mut observed = self.observed.subscribe();
         let mut network = None;
-        {
-            let mut life = std::pin::pin!(self.life(&latest, &mut network));
-            self.follow(assignment, &latest);
-            loop {
-                publisher.publish(&latest.borrow().clone(), &observed.borrow_and_update().clone()).await;
-                tokio::select! {
-                    () = &mut life => break,
-                    changed = observed.changed() => drop(changed),
-                    () = publisher.retry_due() => {}
-                    changed = assignment.changed() => {
-                        drop(changed);
-                        self.follow(assignment, &latest);
-                    }
-                }
-            }
+        tokio::select! {
+            () = self.life(&latest, &mut network) => {}
+            () = publisher.keep_published(latest.subscribe(), self.observed.subscribe()) => {}
+            () = self.follow(assignment, &latest) => {}
         }
         if assignment.borrow().fate != Fate::NodeStops {
             self.observed.send_modify(|observed| observed.ended = self.stop.borrow().is_some());
-            let pod = Arc::clone(&assignment.borrow().pod);
-            publisher.publish_last(&pod, &self.observed.borrow().clone(), assignment).await;
+            let (pod, observed) = (Arc::clone(&assignment.borrow().pod), self.observed.borrow().clone());
+            publisher.publish_last(&pod, &observed, assignment).await;
         }
         if let Some(network) = network {
             self.kubelet.network.detach(&self.pod.uid().unwrap_or_default(), &network);
         }
     }
 
+    /// Follows the Pod's object, until dropped.
+    async fn follow(&self, assignment: &mut watch::Receiver<Assignment>, latest: &watch::Sender<Arc<Pod>>) {
+        loop {
+            self.take_over(assignment, latest);
+            if assignment.changed().await.is_err() {
+                // The sender outlives this task.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Takes over the newest object, and tells the containers if the Pod is to end.
-    fn follow(&self, assignment: &mut watch::Receiver<Assignment>, latest: &watch::Sender<Arc<Pod>>) {
+    fn take_over(&self, assignment: &mut watch::Receiver<Assignment>, latest: &watch::Sender<Arc<Pod>>) {
         let Assignment { pod, fate } = assignment.borrow_and_update().clone();
         self.report_changed_images(&pod, &latest.borrow());
         latest.send_replace(Arc::clone(&pod));
@@ -144,7 +143,8 @@ impl PodTask {
             containers.map(|container| container.image).collect::<Vec<_>>()
         };
         if images(pod) != images(before) {
-            let message = "the lab does not replace the image of a running Pod; delete the Pod instead".to_owned();
+            let message =
+                "the lab does not replace the image of a running Pod; delete the Pod instead".to_owned();
             self.kubelet.events.pod(pod, None, (Severity::Warning, "Unsupported", message));
         }
     }
@@ -162,7 +162,8 @@ impl PodTask {
             }
         }
         let containers = self.spec.containers.iter().enumerate();
-        let all = containers.map(|(index, container)| self.runner(&sandbox, (Role::Main, index), container).run());
+        let all =
+            containers.map(|(index, container)| self.runner(&sandbox, (Role::Main, index), container).run());
         tokio::select! {
             _ = join_all(all) => {}
             () = self.keep_volumes(&sandbox, latest) => {}
@@ -317,6 +318,7 @@ fn first_observation(pod: &Pod, spec: &PodSpec, kubelet: &Kubelet) -> Observed {
             name: container.name.clone(),
             image: container.image.clone().unwrap_or_default(),
             state: Some(waiting(reason, None)),
+            last_state: Some(ContainerState::default()),
             started: Some(false),
             ..ContainerStatus::default()
         })

@@ -1,7 +1,7 @@
 //! The Pods bound to this node: one task each, from the first sight of the Pod until it is gone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -17,6 +17,29 @@ use super::pod::{self, Assignment, Fate};
 
 /// When the node stops, Pods get this long, whatever their grace period.
 pub(super) const NODE_STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Which Pods are here, by namespace and name.
+#[derive(Debug, Default)]
+pub(super) struct Names(Mutex<BTreeMap<(String, String), String>>);
+
+impl Names {
+    /// The uid of a Pod.
+    pub(super) fn uid(&self, namespace: &str, name: &str) -> Option<String> {
+        self.lock().get(&(namespace.to_owned(), name.to_owned())).cloned()
+    }
+
+    fn insert(&self, pod: &Pod, uid: &str) {
+        self.lock().insert((pod.namespace().unwrap_or_default(), pod.name_any()), uid.to_owned());
+    }
+
+    fn remove(&self, uid: &str) {
+        self.lock().retain(|_, known| known != uid);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, String), String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Watches and runs Pods until told to stop; returns when no container is left.
 pub(super) async fn run(kubelet: Arc<Kubelet>, mut stop: watch::Receiver<bool>) {
@@ -75,6 +98,7 @@ impl Pods {
             assignment.send_modify(|assignment| assignment.pod = pod);
             return;
         }
+        self.kubelet.names.insert(&pod, &uid);
         let (assignment, received) = watch::channel(Assignment { pod, fate: Fate::Present });
         let kubelet = Arc::clone(&self.kubelet);
         let id = uid.clone();
@@ -93,7 +117,8 @@ impl Pods {
 
     /// Ends Pods that are no longer in the list, and removes what earlier ones left on the disk.
     fn forget_unlisted(&mut self) {
-        let gone: Vec<String> = self.running.keys().filter(|uid| !self.listed.contains(*uid)).cloned().collect();
+        let gone: Vec<String> =
+            self.running.keys().filter(|uid| !self.listed.contains(*uid)).cloned().collect();
         for uid in gone {
             self.remove(&uid);
         }
@@ -109,6 +134,7 @@ impl Pods {
         match ended {
             Ok(uid) => {
                 self.running.remove(&uid);
+                self.kubelet.names.remove(&uid);
             }
             // It keeps its entry: the same Pod would fail the same way.
             Err(error) => tracing::error!(%error, "task of a Pod failed"),

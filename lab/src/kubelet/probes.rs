@@ -73,7 +73,9 @@ impl Target {
                 let named = self.ports.iter().find(|port| port.name.as_ref() == Some(name));
                 match named {
                     Some(port) => port.container_port,
-                    None => name.parse().with_context(|| format!("the container has no port named {name}"))?,
+                    None => {
+                        name.parse().with_context(|| format!("the container has no port named {name}"))?
+                    }
                 }
             }
         };
@@ -176,7 +178,9 @@ async fn run(kind: Kind, probe: &Probe, (target, exec): (&Target, &Exec), report
 
 async fn attempt(probe: &Probe, target: &Target, exec: &Exec) -> anyhow::Result<()> {
     let limit = seconds(probe.timeout_seconds).unwrap_or(DEFAULT_TIMEOUT);
-    timeout(limit, probe_once(probe, target, exec)).await.with_context(|| format!("timed out after {limit:?}"))?
+    timeout(limit, probe_once(probe, target, exec))
+        .await
+        .with_context(|| format!("timed out after {limit:?}"))?
 }
 
 async fn probe_once(probe: &Probe, target: &Target, exec: &Exec) -> anyhow::Result<()> {
@@ -227,7 +231,8 @@ struct Threshold {
 
 impl Threshold {
     fn new(probe: &Probe) -> Self {
-        let at_least_one = |value: Option<i32>| value.and_then(|value| u32::try_from(value).ok()).filter(|v| *v > 0);
+        let at_least_one =
+            |value: Option<i32>| value.and_then(|value| u32::try_from(value).ok()).filter(|v| *v > 0);
         Self {
             success: at_least_one(probe.success_threshold).unwrap_or(1),
             failure: at_least_one(probe.failure_threshold).unwrap_or(DEFAULT_FAILURE_THRESHOLD),
@@ -258,11 +263,8 @@ mod tests {
     use super::{Target, Threshold};
 
     fn verdicts(success: i32, failure: i32, results: &str) -> Vec<Option<bool>> {
-        let probe = Probe {
-            success_threshold: Some(success),
-            failure_threshold: Some(failure),
-            ..Probe::default()
-        };
+        let probe =
+            Probe { success_threshold: Some(success), failure_threshold: Some(failure), ..Probe::default() };
         let mut threshold = Threshold::new(&probe);
         results.chars().map(|result| threshold.record(result == '+')).collect()
     }
@@ -277,7 +279,8 @@ mod tests {
 
     #[test]
     fn a_port_is_a_number_or_the_name_of_a_container_port() {
-        let port = ContainerPort { name: Some("web".to_owned()), container_port: 8080, ..ContainerPort::default() };
+        let port =
+            ContainerPort { name: Some("web".to_owned()), container_port: 8080, ..ContainerPort::default() };
         let target = Target { ip: "10.0.0.2".parse().unwrap(), ports: vec![port] };
         let address = |host: Option<&str>, port: IntOrString| {
             target.address(host, &port).map(|address| address.to_string()).map_err(|error| error.to_string())

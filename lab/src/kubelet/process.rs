@@ -39,7 +39,8 @@ impl ContainerProcess {
         (open_logs, log_path): (&Arc<OpenLogs>, PathBuf),
     ) -> anyhow::Result<Self> {
         let Started { mut child, pid } = start(program, spec, spec_path).await?;
-        let (stdout, stderr) = child.stdout.take().zip(child.stderr.take()).context("output of the container")?;
+        let (stdout, stderr) =
+            child.stdout.take().zip(child.stderr.take()).context("output of the container")?;
         let open_logs = Arc::clone(open_logs);
         let logs = tokio::spawn(async move { logs::record(&open_logs, &log_path, stdout, stderr).await });
         Ok(Self { supervisor: child, pid, logs })
@@ -91,7 +92,11 @@ pub(super) struct CommandOutput {
 }
 
 /// Runs a command in a sandbox to its end; dropping the future kills it.
-pub(super) async fn run_command(program: &Path, spec: &Spec, spec_path: &Path) -> anyhow::Result<CommandOutput> {
+pub(super) async fn run_command(
+    program: &Path,
+    spec: &Spec,
+    spec_path: &Path,
+) -> anyhow::Result<CommandOutput> {
     let Started { mut child, .. } = start(program, spec, spec_path).await?;
     let (stdout, stderr) = child.stdout.take().zip(child.stderr.take()).context("output of the command")?;
     let mut output = Vec::new();
@@ -112,8 +117,8 @@ struct Started {
 async fn start(program: &Path, spec: &Spec, spec_path: &Path) -> anyhow::Result<Started> {
     spec.write(spec_path)?;
     let (reader, writer) = std::io::pipe().context("create the start pipe")?;
-    let mut start_pipe = tokio::net::unix::pipe::Receiver::from_owned_fd(reader.into())
-        .context("register the start pipe")?;
+    let mut start_pipe =
+        tokio::net::unix::pipe::Receiver::from_owned_fd(reader.into()).context("register the start pipe")?;
     // A scope of its own: the command holds this side's copy of the pipe's writing end.
     let mut child = {
         let mut command = Command::new(program);
@@ -133,7 +138,11 @@ async fn start(program: &Path, spec: &Spec, spec_path: &Path) -> anyhow::Result<
     let Some(pid) = pid else {
         let mut text = String::new();
         if let Some(stderr) = child.stderr.take() {
-            stderr.take(OUTPUT_BYTES_MAX).read_to_string(&mut text).await.context("read the sandbox's error")?;
+            stderr
+                .take(OUTPUT_BYTES_MAX)
+                .read_to_string(&mut text)
+                .await
+                .context("read the sandbox's error")?;
         }
         bail!("the sandbox ended at once: {}", text.trim_end());
     };

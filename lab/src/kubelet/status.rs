@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
-    ContainerState, ContainerStateWaiting, ContainerStatus, HostIP, Pod, PodCondition, PodIP, PodSpec, PodStatus,
+    ContainerState, ContainerStateWaiting, ContainerStatus, HostIP, Pod, PodCondition, PodIP, PodSpec,
+    PodStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
@@ -47,7 +48,9 @@ pub(super) fn compute(pod: &Pod, published: &PodStatus, observed: &Observed, now
         host_ip: observed.host_ips.first().map(ToString::to_string),
         host_ips: Some(observed.host_ips.iter().map(|ip| HostIP { ip: ip.to_string() }).collect()),
         pod_ip: observed.pod_ips.first().map(ToString::to_string),
-        pod_ips: Some(observed.pod_ips.iter().map(|ip| PodIP { ip: ip.to_string() }).collect()),
+        // Without a sandbox the Pod keeps the addresses it had.
+        pod_ips: (!observed.pod_ips.is_empty())
+            .then(|| observed.pod_ips.iter().map(|ip| PodIP { ip: ip.to_string() }).collect()),
         start_time: Some(Time(observed.start_time)),
         ..PodStatus::default()
     }
@@ -55,14 +58,16 @@ pub(super) fn compute(pod: &Pod, published: &PodStatus, observed: &Observed, now
 
 /// The patch that turns `published` into `wanted`, or none if they agree.
 pub(super) fn patch(uid: &str, published: &PodStatus, wanted: &PodStatus) -> Option<Value> {
-    let conditions_agree = wanted.conditions.iter().flatten().all(|wanted| {
-        published.conditions.iter().flatten().any(|published| published == wanted)
-    });
+    let conditions_agree = wanted
+        .conditions
+        .iter()
+        .flatten()
+        .all(|wanted| published.conditions.iter().flatten().any(|published| published == wanted));
     let agree = conditions_agree
         && published.phase == wanted.phase
         && published.observed_generation == wanted.observed_generation
-        && published.host_ips.as_deref().unwrap_or_default() == wanted.host_ips.as_deref().unwrap_or_default()
-        && published.pod_ips.as_deref().unwrap_or_default() == wanted.pod_ips.as_deref().unwrap_or_default()
+        && published.host_ips == wanted.host_ips
+        && (wanted.pod_ips.is_none() || published.pod_ips == wanted.pod_ips)
         && published.start_time == wanted.start_time
         && published.init_container_statuses == wanted.init_container_statuses
         && published.container_statuses == wanted.container_statuses;
@@ -74,6 +79,14 @@ pub(super) fn patch(uid: &str, published: &PodStatus, wanted: &PodStatus) -> Opt
     for list in ["podIPs", "hostIPs"] {
         if let Some(Value::Array(items)) = status.get_mut(list) {
             items.insert(0, json!({ "$patch": "replace" }));
+        }
+    }
+    // A condition is merged into the one of its type, whose reason and message would stay.
+    if let Some(Value::Array(conditions)) = status.get_mut("conditions") {
+        for condition in conditions.iter_mut().filter_map(Value::as_object_mut) {
+            for field in ["reason", "message"] {
+                condition.entry(field).or_insert(Value::Null);
+            }
         }
     }
     // The uid makes the patch fail on another Pod of the same name.
@@ -107,9 +120,10 @@ fn is_initialized(observed: &Observed) -> bool {
 /// As the kubelet's `getPhase`.
 fn phase(spec: &PodSpec, observed: &Observed) -> &'static str {
     let policy = spec.restart_policy.as_deref().unwrap_or("Always");
-    let init_failed = observed.init.iter().any(|status| {
-        status.state.as_ref().and_then(exit_code).is_some_and(|code| code != 0)
-    });
+    let init_failed = observed
+        .init
+        .iter()
+        .any(|status| status.state.as_ref().and_then(exit_code).is_some_and(|code| code != 0));
     if init_failed && (policy == "Never" || observed.ended) {
         return "Failed";
     }
@@ -181,7 +195,12 @@ fn readiness_gates(spec: &PodSpec, published: &PodStatus) -> Option<Verdict> {
 }
 
 fn names(statuses: &[ContainerStatus], which: impl Fn(&ContainerStatus) -> bool) -> String {
-    statuses.iter().filter(|status| which(status)).map(|status| status.name.as_str()).collect::<Vec<_>>().join(" ")
+    statuses
+        .iter()
+        .filter(|status| which(status))
+        .map(|status| status.name.as_str())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[derive(Clone, Debug)]

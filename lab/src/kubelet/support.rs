@@ -16,9 +16,9 @@ pub(super) fn unsupported(pod: &Pod) -> Option<String> {
         .or_else(|| spec.volumes.iter().flatten().find_map(volume))
         .or_else(|| containers.into_iter().find_map(|found| container(spec, found)))
         .or_else(|| {
-            init.into_iter().find(|init| init.restart_policy.is_some()).map(|init| {
-                format!("spec.initContainers[{}].restartPolicy (a sidecar)", init.name)
-            })
+            init.into_iter()
+                .find(|init| init.restart_policy.is_some())
+                .map(|init| format!("spec.initContainers[{}].restartPolicy (a sidecar)", init.name))
         })
 }
 
@@ -49,7 +49,10 @@ fn pod_fields(spec: &PodSpec) -> Option<String> {
             spec.host_network == Some(true) && security.is_some_and(|security| security.sysctls.is_some()),
             "securityContext.sysctls on the host network",
         ),
-        (localhost(seccomp.map(|profile| profile.type_.as_str())), "securityContext.seccompProfile of type Localhost"),
+        (
+            localhost(seccomp.map(|profile| profile.type_.as_str())),
+            "securityContext.seccompProfile of type Localhost",
+        ),
         (
             spec.dns_policy.as_deref() == Some("None") && spec.dns_config.is_none(),
             "dnsPolicy None without dnsConfig",
@@ -88,14 +91,15 @@ fn container(spec: &PodSpec, container: &Container) -> Option<String> {
     let lifecycle = container.lifecycle.as_ref();
     let hooks = lifecycle.into_iter().flat_map(|lifecycle| [&lifecycle.post_start, &lifecycle.pre_stop]);
     let host_port = |ports: &[k8s_openapi::api::core::v1::ContainerPort]| {
-        spec.host_network != Some(true) && ports.iter().any(|port| port.host_port.is_some_and(|port| port != 0))
+        spec.host_network != Some(true)
+            && ports.iter().any(|port| port.host_port.is_some_and(|port| port != 0))
     };
     let field = first(&[
         (container.ports.as_deref().is_some_and(host_port), "ports.hostPort without hostNetwork"),
         (container.tty == Some(true), "tty"),
         (container.volume_devices.as_ref().is_some_and(|devices| !devices.is_empty()), "volumeDevices"),
         (container.restart_policy_rules.is_some(), "restartPolicyRules"),
-        (probes.into_iter().flatten().any(|probe| is_grpc(probe)), "probe of kind grpc"),
+        (probes.into_iter().flatten().any(is_grpc), "probe of kind grpc"),
         (hooks.flatten().any(is_tcp_hook), "lifecycle handler of kind tcpSocket"),
         (lifecycle.is_some_and(|lifecycle| lifecycle.stop_signal.is_some()), "lifecycle.stopSignal"),
         (mounts().any(|mount| mount.sub_path_expr.is_some()), "volumeMounts.subPathExpr"),

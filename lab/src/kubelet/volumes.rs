@@ -107,7 +107,9 @@ impl Volumes {
         };
         let shown = path.display();
         match source.type_.as_deref().unwrap_or_default() {
-            "DirectoryOrCreate" => std::fs::create_dir_all(&path).with_context(|| format!("create {shown}"))?,
+            "DirectoryOrCreate" => {
+                std::fs::create_dir_all(&path).with_context(|| format!("create {shown}"))?
+            }
             "FileOrCreate" if !path.exists() => {
                 std::fs::write(&path, "").with_context(|| format!("create {shown}"))?;
             }
@@ -131,9 +133,10 @@ impl Volumes {
             "" => base.clone(),
             sub_path => self.sub_path(base, name, sub_path)?,
         };
-        let is_writable = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten()).any(|volume| {
-            volume.name == *name && (volume.empty_dir.is_some() || volume.host_path.is_some())
-        });
+        let is_writable =
+            pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten()).any(|volume| {
+                volume.name == *name && (volume.empty_dir.is_some() || volume.host_path.is_some())
+            });
         Ok(Mount {
             target: PathBuf::from(&mount.mount_path),
             source,

@@ -99,7 +99,9 @@ impl Lab {
             .await?;
             cluster::wait_until(deadline, async || crate::proxy::all_healthy(&nodes)).await
         })
-        .with_context(|| format!("nodes do not become ready; their logs are in {}", self.state.logs().display()))
+        .with_context(|| {
+            format!("nodes do not become ready; their logs are in {}", self.state.logs().display())
+        })
     }
 
     /// An error with the log of the first process that has died.

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use k8s_openapi::api::core::v1::Node;
-use kube::api::{Api, ListParams};
 use kube::ResourceExt;
+use kube::api::{Api, ListParams};
 
 use crate::cluster;
 use crate::control_plane::{API_PROCESS, ETCD_PROCESS, FOLLOWERS};
@@ -104,7 +104,8 @@ impl Lab {
         let alive = |host: &&Host| !faults.dead_nodes.contains(&host.name);
         let mut names = vec![forward::PROCESS.to_owned()];
         names.extend(self.nodes().filter(alive).flat_map(|node| self.processes_of(node)));
-        let processes = names.into_iter().map(|name| ProcessStatus { pid: self.processes.running(&name), name });
+        let processes =
+            names.into_iter().map(|name| ProcessStatus { pid: self.processes.running(&name), name });
         let namespaces = self.hosts.iter().filter(alive).map(|host| (host.name.clone(), host.netns.clone()));
         let lan = [(LAN.to_owned(), netns_name(self.name(), LAN))];
         let missing = namespaces.chain(lan).filter(|(_, namespace)| !netns::exists(namespace));

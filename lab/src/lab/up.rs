@@ -104,7 +104,8 @@ impl Lab {
         self.state.write_json(faults::FILE, &Faults::default())?;
         self.create_pki()?;
         let api_server = SocketAddr::new(self.address("master")?, API_PORT);
-        self.facts.port = forward::start(&self.config.name, &self.facts.program, api_server, &self.processes)?;
+        self.facts.port =
+            forward::start(&self.config.name, &self.facts.program, api_server, &self.processes)?;
         self.write_kubeconfigs(api_server)?;
         for node in self.nodes() {
             self.node_config(node, api_server, images.to_vec())?.write()?;
@@ -140,16 +141,14 @@ impl Lab {
         write_kubeconfig(&self.kubeconfig(), &on_machine, &ca, &pki.files(ADMIN))
     }
 
-    fn node_config(&self, node: &Host, api_server: SocketAddr, images: Vec<ImageConfig>) -> anyhow::Result<NodeConfig> {
+    fn node_config(
+        &self,
+        node: &Host,
+        api_server: SocketAddr,
+        images: Vec<ImageConfig>,
+    ) -> anyhow::Result<NodeConfig> {
         let plan = *self.config.address_plans().first().context("no address family")?;
-        let mut labels = BTreeMap::new();
-        let mut taints = Vec::new();
-        if node.is_master() {
-            labels.insert(CONTROL_PLANE_LABEL.to_owned(), String::new());
-            if self.config.nodes > 1 {
-                taints.push(CONTROL_PLANE_TAINT.to_owned());
-            }
-        }
+        let is_tainted = node.is_master() && self.config.nodes > 1;
         Ok(NodeConfig {
             name: node.name.clone(),
             lab: self.config.name.clone(),
@@ -158,8 +157,8 @@ impl Lab {
             pod_cidrs: node.pod_prefixes.iter().map(ToString::to_string).collect(),
             kubeconfig: self.state.component_kubeconfig(&Identity::kubelet(&node.name).file),
             state_dir: self.state.node(&node.name),
-            labels,
-            taints,
+            labels: role_labels(node),
+            taints: if is_tainted { vec![CONTROL_PLANE_TAINT.to_owned()] } else { Vec::new() },
             kubernetes_version: binaries::kubernetes_version()?,
             images,
             api_server,
@@ -179,6 +178,9 @@ impl Lab {
         self.wait_for_nodes(&self.node_names(), since)?;
         let deadline = Instant::now() + Duration::from_secs(self.config.timeouts.nodes_seconds);
         let baselines = cluster::converse(&self.kubeconfig(), async |client| {
+            for node in self.nodes() {
+                cluster::label_node(&client, &node.name, &role_labels(node)).await?;
+            }
             cluster::wait_until(deadline, async || cluster::default_service_account(&client).await).await?;
             reset::baselines(&client).await
         })?;
@@ -206,6 +208,12 @@ impl Lab {
     }
 }
 
+/// Labels that say what a node is for. NodeRestriction lets nobody give them to itself.
+fn role_labels(node: &Host) -> BTreeMap<String, String> {
+    let role = node.is_master().then(|| (CONTROL_PLANE_LABEL.to_owned(), String::new()));
+    role.into_iter().collect()
+}
+
 /// The manifest to install, if FerroLB is wanted.
 fn manifest(config: &LabConfig) -> anyhow::Result<Option<PathBuf>> {
     if !config.ferrolb.install {
@@ -214,7 +222,10 @@ fn manifest(config: &LabConfig) -> anyhow::Result<Option<PathBuf>> {
     let default = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/ferrolb.yaml"));
     let path = config.ferrolb.manifest.clone().unwrap_or_else(default);
     let path = path.canonicalize().with_context(|| {
-        format!("find FerroLB's manifest {}; correct `ferrolb.manifest`, or use --without-ferrolb", path.display())
+        format!(
+            "find FerroLB's manifest {}; correct `ferrolb.manifest`, or use --without-ferrolb",
+            path.display()
+        )
     })?;
     Ok(Some(path))
 }
@@ -223,7 +234,8 @@ fn manifest(config: &LabConfig) -> anyhow::Result<Option<PathBuf>> {
 fn images(config: &LabConfig, lab_program: &std::path::Path) -> anyhow::Result<Vec<ImageConfig>> {
     let mut images = config.images.clone();
     for image in &mut images {
-        image.program = beside(lab_program, &image.program).with_context(|| format!("image {}", image.image))?;
+        image.program =
+            beside(lab_program, &image.program).with_context(|| format!("image {}", image.image))?;
     }
     let built_in = |image: &str, program: PathBuf, args: &[&str]| ImageConfig {
         image: image.to_owned(),

@@ -1,5 +1,7 @@
 //! The container's root file system: the machine's own programs, read-only, on a small tmpfs.
 
+use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -37,6 +39,9 @@ const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
 const EMPTY_DIRECTORIES: [&str; 9] =
     ["etc", "home", "mnt", "opt", "root", "run", "srv", "var/lib", "var/log"];
+
+/// Components of a path including those of the symbolic links on it, as Linux limits links.
+const PATH_STEPS_MAX: usize = 256;
 
 /// Builds the file system in this process's private mount namespace and makes it the root.
 pub(super) fn build(root: &Root) -> anyhow::Result<()> {
@@ -146,7 +151,9 @@ fn mount_kernel_file_systems(new_root: &Path, privileged: bool) -> anyhow::Resul
     let pts_options = Some("newinstance,ptmxmode=0666,mode=0620");
     mount_at(Some("devpts"), &dev.join("pts"), Some("devpts"), pts_flags, pts_options)?;
     let links = [("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0")];
-    for (name, link) in links.into_iter().chain([("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2")]) {
+    for (name, link) in
+        links.into_iter().chain([("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2")])
+    {
         symlink(link, &dev.join(name))?;
     }
     Ok(())
@@ -161,24 +168,48 @@ fn pivot(new_root: &Path) -> anyhow::Result<()> {
     std::env::set_current_dir("/").context("change to the new root")
 }
 
-/// `path` below `new_root`.
+/// `path` of the container, seen from the machine: below `new_root`, whatever symbolic links are on the way.
 fn inside(new_root: &Path, path: &Path) -> anyhow::Result<PathBuf> {
-    let mut joined = new_root.to_owned();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => joined.push(name),
-            Component::RootDir | Component::CurDir => {}
-            Component::ParentDir | Component::Prefix(_) => {
-                bail!("path {} in the container contains '..', use the plain path", path.display());
+    let mut resolved = new_root.to_owned();
+    let mut rest: VecDeque<OsString> = names(path);
+    for _ in 0..PATH_STEPS_MAX {
+        let Some(name) = rest.pop_front() else { return Ok(resolved) };
+        if name == ".." {
+            // The root is its own parent.
+            if resolved != new_root {
+                resolved.pop();
             }
+            continue;
+        }
+        let Ok(link) = fs::read_link(resolved.join(&name)) else {
+            resolved.push(name);
+            continue;
+        };
+        if link.is_absolute() {
+            resolved = new_root.to_owned();
+        }
+        for name in names(&link).into_iter().rev() {
+            rest.push_front(name);
         }
     }
-    Ok(joined)
+    bail!("path {} in the container has too many components and symbolic links", path.display())
+}
+
+fn names(path: &Path) -> VecDeque<OsString> {
+    let components = path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    });
+    components.collect()
 }
 
 fn create_dir(path: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(path).with_context(|| {
-        format!("create mount point {}; the machine's own directories are read-only in the lab", path.display())
+        format!(
+            "create mount point {}; the machine's own directories are read-only in the lab",
+            path.display()
+        )
     })
 }
 
@@ -202,4 +233,27 @@ fn mount_at(
     data: Option<&str>,
 ) -> anyhow::Result<()> {
     mount(source, target, kind, flags, data).with_context(|| format!("mount {}", target.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    use super::inside;
+
+    #[test]
+    fn links_are_followed_inside_the_container_only() {
+        let root = std::env::temp_dir().join(format!("ferrolb-lab-root-{}", std::process::id()));
+        std::fs::create_dir_all(root.join("var")).unwrap();
+        symlink("/run", root.join("var/run")).unwrap();
+        symlink("../../../../etc", root.join("var/up")).unwrap();
+        symlink("loop", root.join("loop")).unwrap();
+        let resolved = |path: &str| inside(&root, Path::new(path)).ok();
+        assert_eq!(resolved("/var/run/secrets"), Some(root.join("run/secrets")));
+        assert_eq!(resolved("/var/up/hosts"), Some(root.join("etc/hosts")));
+        assert_eq!(resolved("/data/../x"), Some(root.join("x")));
+        assert_eq!(resolved("/loop"), None);
+        std::fs::remove_dir_all(&root).unwrap();
+    }
 }

@@ -22,7 +22,7 @@ pub(super) fn run(spec: &Spec) -> anyhow::Result<i32> {
     if getppid().as_raw().cast_unsigned() != spec.parent {
         bail!("the kubelet ended while it started this container");
     }
-    // Blocked before the child exists, so that none is lost; the child starts with an empty mask.
+    // Blocked before the child exists, so that none is lost; the child unblocks them.
     let mut signals = SigSet::from_iter(FORWARDED);
     signals.add(Signal::SIGCHLD);
     signals.thread_block().context("block signals")?;
@@ -67,7 +67,8 @@ fn wait(mut child: Child, signals: &SigSet) -> anyhow::Result<ExitStatus> {
         let signal = signals.wait().context("wait for a signal")?;
         if signal != Signal::SIGCHLD {
             // It may have ended in between, and is then found by the next turn.
-            kill(pid, signal).or_else(|cause| if cause == nix::Error::ESRCH { Ok(()) } else { Err(cause) })?;
+            kill(pid, signal)
+                .or_else(|cause| if cause == nix::Error::ESRCH { Ok(()) } else { Err(cause) })?;
         }
     }
 }

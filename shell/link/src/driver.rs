@@ -23,6 +23,7 @@ use tokio::time::sleep_until;
 use tracing::{info, trace, warn};
 
 use crate::metrics::L2Metrics;
+use crate::packet::Received;
 use listeners::Listeners;
 pub use listeners::{L2Status, ListenerError};
 
@@ -158,18 +159,19 @@ impl Driver {
     /// Applies what is queued as a whole, so that a thousand addresses cost one look at the sockets.
     fn on_commands(&mut self, first: Command) {
         let now = clock::now();
-        let mut next = Some(first);
-        for _ in 0..COMMAND_QUEUE {
-            match next {
-                Some(Command::Announce(address, interfaces)) => {
-                    self.announcer.announce(address, &interfaces, now);
-                }
-                Some(Command::Withdraw(address)) => self.announcer.withdraw(address, now),
-                None => break,
-            }
-            next = self.commands.try_recv().ok();
+        self.apply(first, now);
+        for _ in 1..COMMAND_QUEUE {
+            let Ok(next) = self.commands.try_recv() else { break };
+            self.apply(next, now);
         }
         self.update_listeners(now);
+    }
+
+    fn apply(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Announce(address, interfaces) => self.announcer.announce(address, &interfaces, now),
+            Command::Withdraw(address) => self.announcer.withdraw(address, now),
+        }
     }
 
     fn on_links(&mut self) {
@@ -203,18 +205,24 @@ impl Driver {
         for (interface, protocol) in self.listeners.open() {
             for _ in 0..RECEIVE_BATCH {
                 let now = clock::now();
-                let Some(length) = self.listeners.receive((&interface, protocol), &mut buffer, now) else {
-                    break;
-                };
-                let frame = buffer.get(..length).unwrap_or(&buffer);
-                match self.announcer.handle_packet(&interface, frame, now) {
-                    Ok(Handled::Request(protocol)) => self.metrics.request(&interface, protocol),
-                    Ok(Handled::Conflict(protocol)) => self.metrics.conflict(&interface, protocol),
-                    Err(dropped) => self.on_dropped(&interface, dropped),
+                match self.listeners.receive((&interface, protocol), &mut buffer, now) {
+                    Received::Frame(length) => {
+                        self.on_frame(&interface, buffer.get(..length).unwrap_or(&buffer), now);
+                    }
+                    Received::OfOtherLink => self.metrics.drop("OtherLink"),
+                    Received::Nothing => break,
                 }
-                self.drain();
             }
         }
+    }
+
+    fn on_frame(&mut self, interface: &InterfaceName, frame: &[u8], now: Instant) {
+        match self.announcer.handle_packet(interface, frame, now) {
+            Ok(Handled::Request(protocol)) => self.metrics.request(interface, protocol),
+            Ok(Handled::Conflict(protocol)) => self.metrics.conflict(interface, protocol),
+            Err(dropped) => self.on_dropped(interface, dropped),
+        }
+        self.drain();
     }
 
     fn on_dropped(&self, interface: &InterfaceName, dropped: Dropped) {
@@ -228,7 +236,7 @@ impl Driver {
             let sent = self.listeners.send((&interface, protocol), &frame, clock::now());
             match sent {
                 Ok(()) => {
-                    trace!(%interface, ip = %address, kind = kind.name(), "frame sent");
+                    trace!(%interface, ip = %address, reason = kind.name(), "frame sent");
                     self.metrics.sent(&interface, protocol, kind);
                 }
                 Err(reason) => self.metrics.drop(reason),

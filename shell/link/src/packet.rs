@@ -25,6 +25,17 @@ pub(crate) struct PacketSocket {
     index: u32,
 }
 
+/// What a receive yields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// A frame of this many octets.
+    Frame(usize),
+    /// A frame that is not this interface's, although its socket got it.
+    OfOtherLink,
+    /// No frame is waiting.
+    Nothing,
+}
+
 /// Why a packet socket cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
@@ -68,26 +79,25 @@ impl PacketSocket {
         Poll::Ready(())
     }
 
-    /// Receives a frame into `buffer` and returns its length; `None` when none is waiting.
-    pub(crate) fn try_receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        loop {
-            let received = self
-                .socket
-                .try_io(Interest::READABLE, |socket| Ok(recvfrom::<LinkAddr>(socket.as_raw_fd(), buffer)?));
-            match received {
-                Ok((length, from)) if from.is_none_or(|from| self.is_for_this_interface(&from)) => {
-                    return Ok(Some(length));
-                }
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) => return Err(error),
-            }
+    /// Receives a frame into `buffer`.
+    pub(crate) fn try_receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
+        let received = self
+            .socket
+            .try_io(Interest::READABLE, |socket| Ok(recvfrom::<LinkAddr>(socket.as_raw_fd(), buffer)?));
+        match received {
+            Ok((_, Some(from))) if !self.is_for_this_interface(&from) => Ok(Received::OfOtherLink),
+            Ok((length, _)) => Ok(Received::Frame(length)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Received::Nothing),
+            Err(error) => Err(error),
         }
     }
 
     /// Sends a frame. An error of kind `WouldBlock` means that the interface is congested.
+    ///
+    /// The socket is asked, not the runtime: that learns only at its next poll that a new socket can
+    /// be written to, too late for the announcement that the socket was opened for.
     pub(crate) fn try_send(&self, frame: &[u8]) -> io::Result<()> {
-        self.socket.try_io(Interest::WRITABLE, |socket| socket.send(frame)).map(drop)
+        self.socket.get_ref().send(frame).map(drop)
     }
 
     /// A socket bound to a VLAN's parent also gets the VLAN's frames, their tag taken off:
@@ -116,7 +126,7 @@ fn unbound(protocol: Protocol) -> io::Result<Socket> {
     reason = "its successor is unsafe for types whose descriptor may change; that of a Socket does not"
 )]
 fn registered(socket: Socket) -> io::Result<AsyncFd<Socket>> {
-    AsyncFd::with_interest(socket, Interest::READABLE | Interest::WRITABLE)
+    AsyncFd::with_interest(socket, Interest::READABLE)
 }
 
 /// The interface's packet address as the kernel gives it. Its protocol is zero, with which a

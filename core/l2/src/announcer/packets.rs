@@ -105,8 +105,11 @@ impl Announcer {
     ) -> Result<Handled, Dropped> {
         let address = IpAddr::V6(solicitation.target);
         self.owned_on(address, received.interface)?;
-        let advertiser = received.link.advertiser().ok_or(Dropped::NoLinkLocal)?;
-        let frame = advertiser.answer(packet.source, solicitation, received.header.source);
+        if !received.link.has_link_local {
+            return Err(Dropped::NoLinkLocal);
+        }
+        let Received { link, header, .. } = received;
+        let frame = frames::answer(link.mac, packet.source, solicitation, header.source);
         self.reply(received, address, TransmitKind::Advertisement, frame)?;
         Ok(Handled::Request(Protocol::Ndp))
     }

@@ -19,7 +19,6 @@ const V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 50);
 const HOST_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 const V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x50);
 const HOST_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x99);
-const LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x10);
 
 fn at(ms: u64) -> Instant {
     Instant::from_origin(Duration::from_millis(ms))
@@ -34,12 +33,12 @@ fn on(interfaces: &[&str]) -> BTreeSet<InterfaceName> {
 }
 
 fn eth0() -> (InterfaceName, LinkState) {
-    (name("eth0"), LinkState { index: 2, mac: ETH0_MAC, link_local: Some(LINK_LOCAL) })
+    (name("eth0"), LinkState { index: 2, mac: ETH0_MAC, has_link_local: true })
 }
 
 /// An interface without IPv6.
 fn eth1() -> (InterfaceName, LinkState) {
-    (name("eth1"), LinkState { index: 3, mac: ETH1_MAC, link_local: None })
+    (name("eth1"), LinkState { index: 3, mac: ETH1_MAC, has_link_local: false })
 }
 
 fn announcer() -> Announcer {
@@ -196,7 +195,7 @@ fn a_multicast_solicitation_is_answered_with_solicited_and_override() {
     let transmits = drain(&mut announcer);
     let (header, answer) = parsed_ndp(only(&transmits));
     assert_eq!((header.destination, header.source), (OTHER_MAC, ETH0_MAC), "to the option's address");
-    assert_eq!((answer.source, answer.destination), (LINK_LOCAL, HOST_V6));
+    assert_eq!((answer.source, answer.destination), (V6, HOST_V6));
     let expected = Advertisement {
         router: false,
         solicited: true,
@@ -275,7 +274,7 @@ fn an_ipv6_address_is_announced_by_unsolicited_advertisements() {
     let (_, transmits) = elapse(&mut announcer);
     let (header, packet) = parsed_ndp(only(&transmits));
     assert_eq!((header.destination, header.source), (multicast_mac(ipv6::ALL_NODES), ETH0_MAC));
-    assert_eq!((packet.source, packet.destination), (LINK_LOCAL, ipv6::ALL_NODES));
+    assert_eq!((packet.source, packet.destination), (V6, ipv6::ALL_NODES));
     let expected = Advertisement {
         router: false,
         solicited: false,
@@ -342,7 +341,7 @@ fn a_late_interface_is_announced_on_and_listened_to() {
     assert_eq!(announcer.poll_timeout(), None, "there is no interface yet");
     assert!(announcer.listening().is_empty());
 
-    let without_ipv6 = LinkState { link_local: None, ..eth0().1 };
+    let without_ipv6 = LinkState { has_link_local: false, ..eth0().1 };
     announcer.set_links([(name("eth0"), without_ipv6)].into(), at(100));
     assert_eq!(only(&elapse(&mut announcer).1[..1]).address, IpAddr::V4(V4));
     let listening = announcer.listening();
@@ -523,5 +522,5 @@ fn a_link_is_usable_when_up_with_carrier_and_a_mac() {
     assert_eq!(LinkState::of(&without(LinkFlag::Carrier)), None);
     assert_eq!(LinkState::of(&Link { mac: None, ..link.clone() }), None);
     let global_only = Link { addresses: vec![address("2001:db8::1")], ..link };
-    assert_eq!(LinkState::of(&global_only).unwrap().link_local, None);
+    assert!(!LinkState::of(&global_only).unwrap().has_link_local);
 }

@@ -73,7 +73,10 @@ fn a_pod_finds_itself_and_its_aliases() {
     }))
     .unwrap();
     let text = hosts(&spec, "web-1", &["10.233.65.2".parse().unwrap()]);
-    assert!(text.contains("\n10.233.65.2\tweb-1\n") && text.contains("\n192.168.100.1\trouter\tgateway\n"), "{text}");
+    assert!(
+        text.contains("\n10.233.65.2\tweb-1\n") && text.contains("\n192.168.100.1\trouter\tgateway\n"),
+        "{text}"
+    );
     let resolv = resolv_conf(&spec, "shop");
     assert!(resolv.contains("nameserver 192.0.2.53\nsearch shop.svc.cluster.local "), "{resolv}");
     assert!(resolv.ends_with("options ndots:2\n"), "{resolv}");

@@ -1,5 +1,6 @@
 //! Writing the Pod's status, whenever it differs from what the API server has.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,7 +8,6 @@ use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, ResourceExt as _};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::super::status::{self, Observed};
 use super::super::{Kubelet, REQUEST_TIMEOUT};
@@ -22,7 +22,6 @@ pub(super) struct Publisher {
     uid: String,
     /// The newest status the API server is known to have, and its version.
     published: (PodStatus, u64),
-    retry_at: Option<Instant>,
 }
 
 impl Publisher {
@@ -31,31 +30,59 @@ impl Publisher {
             client: kubelet.client.clone(),
             uid: pod.uid().unwrap_or_default(),
             published: (pod.status.clone().unwrap_or_default(), version(pod)),
-            retry_at: None,
+        }
+    }
+
+    /// Writes the status at every change, until dropped.
+    pub(super) async fn keep_published(
+        &mut self,
+        mut latest: watch::Receiver<Arc<Pod>>,
+        mut observed: watch::Receiver<Observed>,
+    ) {
+        loop {
+            let pod = Arc::clone(&latest.borrow_and_update());
+            let now = observed.borrow_and_update().clone();
+            let is_written = self.publish(&pod, &now).await;
+            let retry = async {
+                if is_written {
+                    std::future::pending::<()>().await;
+                }
+                tokio::time::sleep(RETRY).await;
+            };
+            tokio::select! {
+                // Both senders outlive this loop.
+                changed = latest.changed() => drop(changed),
+                changed = observed.changed() => drop(changed),
+                () = retry => {}
+            }
         }
     }
 
     /// Writes the status if it changed; returns whether the API server has it.
-    pub(super) async fn publish(&mut self, pod: &Pod, observed: &Observed) -> bool {
+    async fn publish(&mut self, pod: &Pod, observed: &Observed) -> bool {
         // The watch may lag behind our own last write.
         if version(pod) > self.published.1 {
             self.published = (pod.status.clone().unwrap_or_default(), version(pod));
         }
         let wanted = status::compute(pod, &self.published.0, observed, now());
-        self.retry_at = None;
         let Some(patch) = status::patch(&self.uid, &self.published.0, &wanted) else { return true };
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &pod.namespace().unwrap_or_default());
         let (name, params, patch) = (pod.name_any(), PatchParams::default(), Patch::Strategic(patch));
-        let written = tokio::time::timeout(REQUEST_TIMEOUT, api.patch_status(&name, &params, &patch)).await;
-        match written {
+        match tokio::time::timeout(REQUEST_TIMEOUT, api.patch_status(&name, &params, &patch)).await {
             Ok(Ok(stored)) => {
                 self.published = (stored.status.clone().unwrap_or_default(), version(&stored));
                 true
             }
             // Gone, or replaced by another Pod of its name: the watch will tell.
             Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => true,
-            Ok(Err(error)) => self.retry_after(&name, &error.to_string()),
-            Err(_elapsed) => self.retry_after(&name, "no answer"),
+            Ok(Err(error)) => {
+                tracing::debug!(pod = name, %error, "status of the Pod not written");
+                false
+            }
+            Err(_elapsed) => {
+                tracing::debug!(pod = name, "status of the Pod not written: no answer");
+                false
+            }
         }
     }
 
@@ -73,20 +100,6 @@ impl Publisher {
             // Either end of the wait is a reason to look again.
             drop(tokio::time::timeout(RETRY, assignment.changed()).await);
         }
-    }
-
-    /// Comes when a failed write is due again; never, if there was none.
-    pub(super) async fn retry_due(&self) {
-        match self.retry_at {
-            Some(at) => tokio::time::sleep_until(at).await,
-            None => std::future::pending().await,
-        }
-    }
-
-    fn retry_after(&mut self, pod: &str, error: &str) -> bool {
-        tracing::debug!(pod, error, "status of the Pod not written");
-        self.retry_at = Some(Instant::now() + RETRY);
-        false
     }
 }
 

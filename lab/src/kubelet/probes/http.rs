@@ -38,7 +38,11 @@ async fn exchange(
     let mut request = Request::builder().method(Method::GET).uri(path);
     let headers = action.http_headers.iter().flatten();
     let has = |name: &str| headers.clone().any(|header| header.name.eq_ignore_ascii_case(name));
-    let defaults = [("Host", address.to_string()), ("User-Agent", USER_AGENT.to_owned()), ("Connection", "close".to_owned())];
+    let defaults = [
+        ("Host", address.to_string()),
+        ("User-Agent", USER_AGENT.to_owned()),
+        ("Connection", "close".to_owned()),
+    ];
     for (name, value) in defaults {
         if !has(name) {
             request = request.header(name, value);
@@ -50,11 +54,14 @@ async fn exchange(
     let request = request.body(Empty::<Bytes>::new()).context("httpGet is not a valid request")?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let exchange = sender.send_request(request);
-    tokio::pin!(connection);
+    tokio::pin!(exchange, connection);
     tokio::select! {
-        response = exchange => Ok(response?.status().as_u16()),
-        // It drives the exchange and ends before it only with an error.
-        ended = &mut connection => Err(ended.err().map_or_else(|| anyhow::anyhow!("EOF"), Into::into)),
+        response = &mut exchange => Ok(response?.status().as_u16()),
+        // A server that closes at once ends both together; the response is there by then.
+        ended = &mut connection => {
+            ended?;
+            Ok(exchange.await?.status().as_u16())
+        }
     }
 }
 

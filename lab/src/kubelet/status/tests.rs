@@ -119,7 +119,8 @@ fn a_readiness_gate_keeps_a_pod_unready_until_its_condition_is_true() {
     let closed = compute(&gated, &PodStatus::default(), &now, at(1));
     assert_eq!(condition(&closed, "Ready").1.as_deref(), Some("ReadinessGatesNotReady"));
     assert_eq!(condition(&closed, "ContainersReady").0, "True");
-    let opened = serde_json::from_value(json!({"conditions": [{"type": "lab/gate", "status": "True"}]})).unwrap();
+    let opened =
+        serde_json::from_value(json!({"conditions": [{"type": "lab/gate", "status": "True"}]})).unwrap();
     assert_eq!(condition(&compute(&gated, &opened, &now, at(1)), "Ready").0, "True");
 }
 
@@ -140,6 +141,9 @@ fn a_condition_keeps_its_time_until_it_changes_and_an_equal_status_needs_no_patc
     assert_eq!(times, [100, 100, 200, 200]);
     let patch = patch("u", &first, &unready).unwrap();
     assert_eq!(patch["metadata"]["uid"], "u");
+    // Ready has both, Initialized neither.
+    assert_eq!(patch["status"]["conditions"][2]["reason"], "ContainersNotReady");
+    assert_eq!(patch["status"]["conditions"][1].get("reason"), Some(&Value::Null));
     assert_eq!(patch["status"]["podIPs"], json!([{"$patch": "replace"}, {"ip": "10.0.0.2"}]));
 }
 

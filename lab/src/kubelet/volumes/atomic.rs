@@ -103,7 +103,8 @@ mod tests {
         write(&dir, &payload(&[("a", "3"), ("c", "4")]), None).unwrap();
         assert_eq!((read("a").as_deref(), read("c").as_deref()), (Some("3"), Some("4")));
         assert!(fs::symlink_metadata(dir.join("sub")).is_err());
-        let versions = fs::read_dir(&dir).unwrap().flatten().filter(|entry| entry.metadata().unwrap().is_dir());
+        let versions =
+            fs::read_dir(&dir).unwrap().flatten().filter(|entry| entry.metadata().unwrap().is_dir());
         assert_eq!(versions.count(), 1);
 
         assert!(write(&dir, &payload(&[("../x", "")]), None).is_err());

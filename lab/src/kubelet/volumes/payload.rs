@@ -6,11 +6,12 @@ use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{
-    ConfigMap, DownwardAPIVolumeFile, KeyToPath, Pod, Secret, ServiceAccount, ServiceAccountTokenProjection, Volume,
-    VolumeProjection,
+    ConfigMap, DownwardAPIVolumeFile, KeyToPath, Pod, Secret, ServiceAccount, ServiceAccountTokenProjection,
+    Volume, VolumeProjection,
 };
 use kube::api::{Api, PostParams};
 
+use super::super::answer;
 use super::super::env::{Facts, Sources, field, resource};
 
 /// Files by their path in the volume.
@@ -191,11 +192,12 @@ async fn request_token(
     pod: &Pod,
     wanted: &ServiceAccountTokenProjection,
 ) -> anyhow::Result<Token> {
-    let account = pod.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref()).unwrap_or("default");
+    let account =
+        pod.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref()).unwrap_or("default");
     let lifetime_seconds = wanted.expiration_seconds.unwrap_or(TOKEN_LIFETIME_SECONDS);
     let request = TokenRequest {
-        spec: TokenRequestSpec {
-            audiences: wanted.audience.iter().cloned().collect(),
+        spec: Some(TokenRequestSpec {
+            audiences: Some(wanted.audience.iter().cloned().collect()),
             expiration_seconds: Some(lifetime_seconds),
             bound_object_ref: Some(BoundObjectReference {
                 api_version: Some("v1".to_owned()),
@@ -203,15 +205,14 @@ async fn request_token(
                 name: pod.metadata.name.clone(),
                 uid: pod.metadata.uid.clone(),
             }),
-        },
+        }),
         ..TokenRequest::default()
     };
     let api: Api<ServiceAccount> = Api::namespaced(sources.client.clone(), &sources.namespace);
-    let issued = api
-        .create_token_request(account, &PostParams::default(), &request)
+    let issued = answer(api.create_token_request(account, &PostParams::default(), &request))
         .await
         .with_context(|| format!("failed to fetch token for serviceaccount \"{account}\""))?;
-    let value = issued.status.context("the API server issued no token")?.token;
+    let value = issued.status.and_then(|status| status.token).context("the API server issued no token")?;
     // Counted from here: the lab's clocks are one clock.
     let renew_in = jiff::SignedDuration::from_secs(lifetime_seconds / 5 * 4);
     Ok(Token { value, renew_at: Timestamp::now() + renew_in })

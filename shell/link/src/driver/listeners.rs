@@ -18,7 +18,7 @@ use tracing::{debug, warn};
 use super::{LOG_INTERVAL, RETRY_MAX, RETRY_MIN};
 use crate::metrics::L2Metrics;
 use crate::multicast::{JoinError, Memberships};
-use crate::packet::{OpenError, PacketSocket};
+use crate::packet::{OpenError, PacketSocket, Received};
 
 /// What of the driver is up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -154,24 +154,23 @@ impl Listeners {
         .await;
     }
 
-    /// The length of the next frame, now in `buffer`; `None` if none is waiting or the socket
-    /// has failed.
+    /// Receives the next frame into `buffer`; nothing if the socket has failed.
     pub(super) fn receive(
         &mut self,
         (interface, protocol): (&InterfaceName, Protocol),
         buffer: &mut [u8],
         now: Instant,
-    ) -> Option<usize> {
+    ) -> Received {
         let key = (interface.clone(), protocol);
-        match self.listeners.get(&key)?.socket()?.try_receive(buffer) {
-            Ok(length) => length,
-            Err(source) => {
-                let failure = IoFailure { verb: "receiving", interface: interface.clone(), source };
-                self.fail(&key, &failure, now);
-                self.publish();
-                None
-            }
-        }
+        let Some(socket) = self.listeners.get(&key).and_then(Listener::socket) else {
+            return Received::Nothing;
+        };
+        socket.try_receive(buffer).unwrap_or_else(|source| {
+            let failure = IoFailure { verb: "receiving", interface: interface.clone(), source };
+            self.fail(&key, &failure, now);
+            self.publish();
+            Received::Nothing
+        })
     }
 
     /// Sends a frame, or says why not.

@@ -71,6 +71,14 @@ async fn finds_nobody(net: &Net, addresses: &[&str]) {
     }
 }
 
+/// The IPv6 groups that the speaker's kernel is a member of on `interface`.
+async fn groups(interface: &str) -> String {
+    let mut command = tokio::process::Command::new("ip");
+    command.args(["-6", "maddress", "show", "dev", interface]);
+    let output = command.output().await.expect("ip is installed");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 fn metric(registry: &Registry, series: &str) -> u64 {
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, registry).expect("metrics encode");
@@ -93,6 +101,9 @@ fn a_peer_resolves_both_families_probes_them_and_loses_them_on_withdrawal() {
                 net.neighbour(address).await.contains("REACHABLE")
             })
             .await;
+        }
+        if has("ndisc6") {
+            assert!(net.succeeds_on_peer(&format!("ndisc6 -q -1 {V6} eth0")).await);
         }
         assert!(driver.handle.status().borrow().is_up());
         for protocol in ["arp", "ndp"] {
@@ -134,9 +145,11 @@ fn a_stale_neighbour_is_updated_at_once_when_an_address_is_gained() {
         }
         for kind in ["arp-announcement", "arp-announcement-reply", "unsolicited-advertisement"] {
             let series = format!("ferrolb_l2_announcements_total{{interface=\"eth0\",kind=\"{kind}\"}}");
-            let mut text = String::new();
-            prometheus_client::encoding::text::encode(&mut text, &registry).expect("metrics encode");
-            assert!(metric(&registry, &series) >= 2, "{kind} {text}");
+            assert!(metric(&registry, &series) >= 2, "{kind}");
+        }
+        for reason in ["Congested", "ListenerDown", "SendFailed"] {
+            let series = format!("ferrolb_l2_drops_total{{reason=\"{reason}\"}}");
+            assert_eq!(metric(&registry, &series), 0, "{reason}: not even the first announcement is lost");
         }
     });
 }
@@ -173,17 +186,15 @@ fn an_interface_that_comes_late_and_comes_again_is_announced_on() {
             net.cable("eth1", speaker_mac, "02:00:00:00:05:21", "");
             for address in [V4, V6] {
                 net.mislead(address, "eth1").await;
+            }
+            net.plug("eth1");
+            for address in [V4, V6] {
                 eventually(&format!("{address} moves to {speaker_mac} on eth1"), async || {
                     net.on_peer(&format!("ip neigh show to {address} dev eth1")).await.contains(speaker_mac)
                 })
                 .await;
             }
-            let memberships = tokio::process::Command::new("ip")
-                .args(["-6", "maddress", "show", "dev", "eth1"])
-                .output()
-                .await
-                .expect("ip is installed");
-            assert!(String::from_utf8_lossy(&memberships.stdout).contains(V6_GROUP));
+            assert!(groups("eth1").await.contains(V6_GROUP));
             must(&format!("ip -n {} link del eth1", net.speaker));
             eventually("what is left is up", async || {
                 let status = driver.handle.status().borrow().clone();
@@ -194,6 +205,37 @@ fn an_interface_that_comes_late_and_comes_again_is_announced_on() {
         // A lost interface has not disturbed the other.
         net.on_peer("ip neigh flush dev eth0").await;
         resolves(&net, V4).await;
+        resolves(&net, V6).await;
+    });
+}
+
+#[test]
+fn thousands_of_addresses_are_announced_and_withdrawn_together() {
+    /// More than the driver's queue holds.
+    const COUNT: u64 = 3000;
+    let Some(net) = Net::new() else { return };
+    net.run(async || {
+        let (driver, registry) = driver().await;
+        announce_both(&driver, &["eth0"]).await;
+        resolves(&net, V6).await;
+        let before = groups("eth0").await;
+        let addresses: Vec<_> = (0..COUNT).map(|host| ip(&format!("2001:db8::1:{host:x}"))).collect();
+        let start = Instant::now();
+        for address in &addresses {
+            driver.handle.announce(*address, on(&["eth0"])).await.expect("the driver runs");
+        }
+        let unsolicited =
+            "ferrolb_l2_announcements_total{interface=\"eth0\",kind=\"unsolicited-advertisement\"}";
+        eventually("all are announced", async || metric(&registry, unsolicited) > COUNT).await;
+        assert!(start.elapsed() < Duration::from_secs(2), "that took {:?}", start.elapsed());
+        assert!(driver.handle.status().borrow().is_up(), "{:?}", driver.handle.status().borrow());
+        let joined = groups("eth0").await;
+        assert!((0..COUNT).all(|host| joined.contains(&format!("ff02::1:ff01:{host:x}"))));
+        resolves(&net, "2001:db8::1:bb7").await;
+        for address in &addresses {
+            driver.handle.withdraw(*address).await.expect("the driver runs");
+        }
+        eventually("their groups are left", async || groups("eth0").await == before).await;
         resolves(&net, V6).await;
     });
 }
@@ -221,6 +263,7 @@ fn a_socket_that_cannot_be_opened_is_reported_and_retried_and_disturbs_no_other(
 
         net.cable("ghost0", "02:00:00:00:05:31", "02:00:00:00:05:41", "index 999");
         net.mislead(V4, "ghost0").await;
+        net.plug("ghost0");
         eventually("the retried socket announces again", async || {
             net.on_peer(&format!("ip neigh show to {V4} dev ghost0")).await.contains("02:00:00:00:05:31")
         })

@@ -52,7 +52,7 @@ fn links() -> impl Strategy<Value = BTreeMap<InterfaceName, LinkState>> {
     let link = (1_u32..4, 0x0e_u8..0x14, any::<bool>()).prop_map(|(index, mac, ipv6)| LinkState {
         index,
         mac: MacAddr([2, 0, 0, 0, 0, mac]),
-        link_local: ipv6.then_some(LINK_LOCAL),
+        has_link_local: ipv6,
     });
     proptest::collection::btree_map(interface(), link, 0..3)
 }
@@ -107,7 +107,7 @@ impl Model {
         for (address, interfaces) in &self.owned {
             for interface in interfaces {
                 let Some(link) = self.links.get(interface) else { continue };
-                if address.is_ipv6() && link.link_local.is_none() {
+                if address.is_ipv6() && !link.has_link_local {
                     continue;
                 }
                 let nothing = Listening { index: link.index, arp: false, groups: BTreeSet::new() };
