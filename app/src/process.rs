@@ -40,9 +40,7 @@ impl Process {
     /// The log filter does not parse, or neither a kubeconfig nor a service account is there.
     pub async fn start(config: &CommonConfig) -> anyhow::Result<Self> {
         log::init(config.log_format.into(), &config.log_level)?;
-        let client = Client::try_default().await.context(
-            "no way to the API server; run inside a Pod with a service account, or set KUBECONFIG",
-        )?;
+        let client = ferrolb_cluster::client::connect().await?;
         let health = Health::default();
         Ok(Self {
             client,

@@ -5,31 +5,56 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, ServiceAccount};
 use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::client::ConfigExt;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, ResourceExt};
 use serde_json::json;
+use tower::{BoxError, ServiceBuilder};
 
 /// Pause between two looks at the cluster.
 const POLL: Duration = Duration::from_millis(100);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-const READ_TIMEOUT: Duration = Duration::from_secs(20);
+const KEEPALIVE: Duration = Duration::from_secs(1);
+const KEEPALIVE_RETRIES: u32 = 3;
 const LEASE_NAMESPACE: &str = "kube-node-lease";
 
 /// A client of the lab's API server, on the caller's runtime.
 pub(crate) async fn client(kubeconfig: &Path) -> anyhow::Result<Client> {
     let shown = kubeconfig.display();
     let file = Kubeconfig::read_from(kubeconfig).with_context(|| format!("read {shown}"))?;
-    let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
         .await
         .with_context(|| format!("use {shown}"))?;
-    config.connect_timeout = Some(CONNECT_TIMEOUT);
-    config.read_timeout = Some(READ_TIMEOUT);
-    Client::try_from(config).with_context(|| format!("make a client from {shown}"))
+    connect(&config).with_context(|| format!("make a client from {shown}"))
+}
+
+/// A client whose connections notice within seconds that a node has lost power: nobody is left to
+/// end them, and a watch may be silent for minutes.
+pub(crate) fn connect(config: &Config) -> anyhow::Result<Client> {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    http.set_keepalive(Some(KEEPALIVE));
+    http.set_keepalive_interval(Some(KEEPALIVE));
+    http.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
+    http.set_tcp_user_timeout(Some(CONNECT_TIMEOUT));
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .map_err(BoxError::from)
+        .service(
+            HttpClient::builder(TokioExecutor::new())
+                .build(config.rustls_https_connector_with_connector(http)?),
+        );
+    Ok(Client::new(service, config.default_namespace.clone()))
 }
 
 /// Runs a conversation with the API server to its end, on a runtime and a thread of its own, so that

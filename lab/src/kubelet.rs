@@ -32,8 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -43,9 +42,7 @@ use crate::node::NodeConfig;
 /// Port of the kubelet's API, as on every cluster.
 const API_PORT: u16 = 10250;
 /// A request that hangs longer has lost its API server and is tried again by its caller.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// The watch itself is long-lived; its server ends it sooner than this.
-const WATCH_TIMEOUT: Duration = Duration::from_secs(310);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What all tasks of this node share.
 struct Kubelet {
@@ -119,16 +116,7 @@ pub async fn run(node: NodeConfig) -> anyhow::Result<()> {
 }
 
 async fn client(node: &NodeConfig) -> anyhow::Result<Client> {
-    let path = &node.kubeconfig;
-    let kubeconfig =
-        Kubeconfig::read_from(path).with_context(|| format!("read kubeconfig {}", path.display()))?;
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .with_context(|| format!("load kubeconfig {}", path.display()))?;
-    config.connect_timeout = Some(REQUEST_TIMEOUT);
-    config.read_timeout = Some(WATCH_TIMEOUT);
-    config.write_timeout = Some(REQUEST_TIMEOUT);
-    Client::try_from(config).context("create the client of the API server")
+    crate::cluster::client(&node.kubeconfig).await
 }
 
 /// The API server's answer, or an error if it takes too long.

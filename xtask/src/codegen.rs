@@ -54,7 +54,15 @@ pub(crate) fn run(mode: Mode) -> Result<()> {
 
 /// The CRDs, as the product prints them.
 fn crds() -> Result<String> {
-    process::output(workspace::cargo().args(["run", "--quiet", "--locked", "--package", "ferrolb", "--", "crds"]))
+    process::output(workspace::cargo().args([
+        "run",
+        "--quiet",
+        "--locked",
+        "--package",
+        "ferrolb",
+        "--",
+        "crds",
+    ]))
 }
 
 /// Name and text of each file of `deploy/base`, by name.

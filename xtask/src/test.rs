@@ -141,7 +141,7 @@ fn end_to_end(report: &mut Report, ready: Ready, filter: Option<&str>) {
     if is_up {
         report.step("end-to-end tests", || {
             let mut tests = workspace::cargo();
-            tests.env("FERROLB_LAB", LAB).args([
+            tests.env("FERROLB_E2E_LAB", LAB).args([
                 "test",
                 "--package",
                 "ferrolb-e2e",

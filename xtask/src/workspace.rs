@@ -19,8 +19,18 @@ pub(crate) fn root() -> &'static Path {
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    // `cargo run` describes xtask to us in these. Build scripts that watch them (ring's does) would
+    // take every change between `cargo build` and `cargo xtask` for a reason to build anew.
+    for (name, _) in std::env::vars_os() {
+        if DESCRIBES_XTASK.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
     command
 }
+
+/// How the names of the variables begin that `cargo run` sets for the program it runs.
+const DESCRIBES_XTASK: [&str; 3] = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_"];
 
 /// Cargo's output folder.
 pub(crate) fn target() -> PathBuf {

@@ -20,6 +20,8 @@ const NOTICES_MAX: usize = 256;
 /// Wait after a write that was refused; it doubles up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(30);
+/// The API server has this long for all writes of one report.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 /// What was written is compared with the API server's objects again after this time: somebody
 /// may have deleted one.
 const VERIFY_INTERVAL: Duration = Duration::from_secs(5);
@@ -65,13 +67,19 @@ async fn write_reports(reporter: Reporter, mut reports: watch::Receiver<Report>)
     let mut report_changed = reports.changed().await;
     while report_changed.is_ok() {
         let report = reports.borrow_and_update().clone();
-        let wait = match reporter.write(&report).await {
-            Ok(()) => {
+        let written = tokio::time::timeout(WRITE_TIMEOUT, reporter.write(&report)).await;
+        let wait = match written {
+            Ok(Ok(())) => {
                 retry = RETRY_MIN;
                 VERIFY_INTERVAL
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 tracing::warn!(error = %chain(&error), "a status was not written and is retried");
+                retry = (retry * 2).min(RETRY_MAX);
+                retry
+            }
+            Err(_elapsed) => {
+                tracing::warn!("the API server does not answer, statuses are retried");
                 retry = (retry * 2).min(RETRY_MAX);
                 retry
             }
@@ -82,8 +90,13 @@ async fn write_reports(reporter: Reporter, mut reports: watch::Receiver<Report>)
 
 async fn tell_notices(mut events: EventWriter, mut notices: mpsc::Receiver<(ObjectReference, Notice)>) {
     while let Some((object, notice)) = notices.recv().await {
-        if let Err(error) = events.tell(&object, &notice).await {
-            tracing::warn!(error = %chain(&error), reason = notice.reason.as_str(), "an Event was not written");
+        let reason = notice.reason.as_str();
+        match tokio::time::timeout(WRITE_TIMEOUT, events.tell(&object, &notice)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = %chain(&error), reason, "an Event was not written"),
+            Err(_elapsed) => {
+                tracing::warn!(reason, "the API server does not answer, an Event was not written")
+            }
         }
     }
 }

@@ -155,6 +155,11 @@ async fn container_logs(
     let path =
         if options.previous { logs::previous_path(&dir, &container) } else { logs::path(&dir, &container) };
     let follows = options.follow;
+    let missing = if options.previous {
+        format!("previous terminated container \"{container}\" in pod \"{pod}\" not found")
+    } else {
+        format!("container \"{container}\" in pod \"{pod}\" is waiting to start")
+    };
     let opened = LogReader::open(&path, options).and_then(|mut reader| {
         let existing = reader.existing().context("read the log")?;
         Ok((reader, existing))
@@ -163,8 +168,7 @@ async fn container_logs(
         Ok(opened) => opened,
         Err(error) => {
             tracing::debug!(error = format!("{error:#}"), "log not served");
-            let text = format!("container \"{container}\" in pod \"{pod}\" has no such log\n");
-            return (StatusCode::BAD_REQUEST, text).into_response();
+            return (StatusCode::BAD_REQUEST, format!("{missing}\n")).into_response();
         }
     };
     if !follows {

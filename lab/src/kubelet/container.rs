@@ -18,7 +18,7 @@ use super::events::Severity;
 use super::launch::{Exec, Launch, PodSandbox};
 use super::logs;
 use super::process::ContainerProcess;
-use super::status::{Observed, waiting};
+use super::status::{Observed, waiting, whole_seconds};
 use crate::node::ImageConfig;
 use running::Running;
 
@@ -340,11 +340,6 @@ fn lost(status: &ContainerStatus) -> ContainerState {
         ..ContainerStateTerminated::default()
     };
     ContainerState { terminated: Some(terminated), ..ContainerState::default() }
-}
-
-/// As the API stores times.
-fn whole_seconds(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// A new container id, 64 hexadecimal digits as a runtime makes them.

@@ -24,7 +24,7 @@ use super::events::Severity;
 use super::launch::PodSandbox;
 use super::network::PodNetwork;
 use super::pods::NODE_STOP_GRACE;
-use super::status::{Observed, waiting};
+use super::status::{Observed, waiting, whole_seconds};
 use super::volumes::Volumes;
 use super::{Kubelet, support};
 use publish::Publisher;
@@ -117,7 +117,7 @@ impl PodTask {
     /// Takes over the newest object, and tells the containers if the Pod is to end.
     fn take_over(&self, assignment: &mut watch::Receiver<Assignment>, latest: &watch::Sender<Arc<Pod>>) {
         let Assignment { pod, fate } = assignment.borrow_and_update().clone();
-        self.report_changed_images(&pod, &latest.borrow());
+        self.report_unsupported_change(&pod, &latest.borrow());
         latest.send_replace(Arc::clone(&pod));
         let grace = match fate {
             Fate::Gone => Some(Duration::ZERO),
@@ -136,15 +136,20 @@ impl PodTask {
         });
     }
 
-    /// The one change of a running Pod that a real kubelet acts on and this one does not.
-    fn report_changed_images(&self, pod: &Pod, before: &Pod) {
+    /// The changes of a running Pod that a real kubelet acts on and this one does not.
+    fn report_unsupported_change(&self, pod: &Pod, before: &Pod) {
         let images = |pod: &Pod| {
             let containers = pod.spec.iter().flat_map(|spec| spec.containers.clone());
             containers.map(|container| container.image).collect::<Vec<_>>()
         };
-        if images(pod) != images(before) {
+        let debuggers = |pod: &Pod| {
+            pod.spec.as_ref().and_then(|spec| spec.ephemeral_containers.as_ref()).map_or(0, Vec::len)
+        };
+        if images(pod) != images(before) || debuggers(pod) != debuggers(before) {
             let message =
-                "the lab does not replace the image of a running Pod; delete the Pod instead".to_owned();
+                "the lab neither replaces the image of a running Pod nor adds ephemeral containers; \
+                           delete the Pod instead"
+                    .to_owned();
             self.kubelet.events.pod(pod, None, (Severity::Warning, "Unsupported", message));
         }
     }
@@ -345,7 +350,7 @@ fn first_observation(pod: &Pod, spec: &PodSpec, kubelet: &Kubelet) -> Observed {
             .collect(),
         pod_ips: Vec::new(),
         host_ips: kubelet.node.internal_ips.clone(),
-        start_time: status.start_time.map_or_else(Timestamp::now, |time| time.0),
+        start_time: status.start_time.map_or_else(|| whole_seconds(Timestamp::now()), |time| time.0),
         ended: false,
     }
 }

@@ -15,6 +15,9 @@ use tokio::task::JoinSet;
 use super::Kubelet;
 use super::pod::{self, Assignment, Fate};
 
+/// How long a watch lasts before it is renewed. One whose API server lost its power is noticed no sooner.
+const WATCH_SECONDS: u32 = 15;
+
 /// When the node stops, Pods get this long, whatever their grace period.
 pub(super) const NODE_STOP_GRACE: Duration = Duration::from_secs(5);
 
@@ -45,7 +48,9 @@ impl Names {
 pub(super) async fn run(kubelet: Arc<Kubelet>, mut stop: watch::Receiver<bool>) {
     let api: Api<Pod> = Api::all(kubelet.client.clone());
     // The Node authorizer allows this list only with this selector.
-    let config = watcher::Config::default().fields(&format!("spec.nodeName={}", kubelet.node.name));
+    let config = watcher::Config::default()
+        .fields(&format!("spec.nodeName={}", kubelet.node.name))
+        .timeout(WATCH_SECONDS);
     let mut events = std::pin::pin!(watch_objects(api, config).default_backoff());
     let mut pods = Pods { kubelet, running: BTreeMap::new(), listed: BTreeSet::new(), tasks: JoinSet::new() };
     loop {

@@ -21,6 +21,8 @@ use super::launch::Exec;
 
 /// Reports waiting for the container's task, which takes them at once.
 const REPORT_DEPTH: usize = 16;
+/// A real kubelet sees a container some time after it started; before, few listen.
+const FIRST_PROBE_DELAY: Duration = Duration::from_millis(250);
 const DEFAULT_PERIOD: Duration = Duration::from_secs(10);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
 const DEFAULT_FAILURE_THRESHOLD: u32 = 3;
@@ -114,7 +116,7 @@ impl Probes {
             let (target, exec, sender) = (target.clone(), Arc::clone(exec), sender.clone());
             let mut is_started = is_started.clone();
             tasks.spawn(async move {
-                let begin = Instant::now() + seconds(probe.initial_delay_seconds).unwrap_or_default();
+                let begin = Instant::now() + seconds(probe.initial_delay_seconds).unwrap_or(FIRST_PROBE_DELAY);
                 if kind != Kind::Startup && is_started.wait_for(|started| *started).await.is_err() {
                     return;
                 }

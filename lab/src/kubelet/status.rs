@@ -26,6 +26,7 @@ pub(super) struct Observed {
 const READY: &str = "Ready";
 const CONTAINERS_READY: &str = "ContainersReady";
 const INITIALIZED: &str = "Initialized";
+const SCHEDULED: &str = "PodScheduled";
 const READY_TO_START: &str = "PodReadyToStartContainers";
 
 /// The status to publish; `published` is the one the API server has.
@@ -91,6 +92,11 @@ pub(super) fn patch(uid: &str, published: &PodStatus, wanted: &PodStatus) -> Opt
     }
     // The uid makes the patch fail on another Pod of the same name.
     Some(json!({ "metadata": { "uid": uid }, "status": status }))
+}
+
+/// A time as the API stores it.
+pub(super) fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// A container that does not run yet.
@@ -172,12 +178,17 @@ fn conditions(spec: &PodSpec, published: &PodStatus, observed: &Observed, phase:
         }
     };
     let ready = readiness_gates(spec, published).filter(|_| containers_ready.status);
-    vec![
+    let mut conditions = vec![
         Verdict { status: has_sandbox, reason: None, message: None }.condition(READY_TO_START),
         initialized.condition(INITIALIZED),
         ready.unwrap_or_else(|| containers_ready.clone()).condition(READY),
         containers_ready.condition(CONTAINERS_READY),
-    ]
+    ];
+    // The scheduler's own stays; a Pod that names its node has no scheduler.
+    if !published.conditions.iter().flatten().any(|condition| condition.type_ == SCHEDULED) {
+        conditions.push(Verdict::yes(None).condition(SCHEDULED));
+    }
+    conditions
 }
 
 /// Why the Pod's readiness gates do not let it be ready, if they do not.

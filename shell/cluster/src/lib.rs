@@ -5,10 +5,11 @@
 //! whether a Service gets an address, or a node announces it, is decided in `core/`.
 //!
 //! # Layout
-//! [`watches`] keeps local copies; [`parse`] turns objects into values; [`controller`] and
+//! [`client`] connects; [`watches`] keeps local copies; [`parse`] turns objects into values; [`controller`] and
 //! [`speaker`] assemble the view of each process and write what it decided; [`events`] tells
 //! people at the object; [`lease`] elects the leading controller.
 
+pub mod client;
 pub mod controller;
 pub mod events;
 pub mod lease;

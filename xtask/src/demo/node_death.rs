@@ -54,11 +54,12 @@ pub(super) fn play(stage: &Stage) -> Result<String> {
     stage.section(&format!("{victim} comes back"));
     println!("$ cargo xtask lab start-node {victim}");
     process::run(&mut stage.lab(&format!("start-node {victim}")))?;
+    stage.until(&format!("the speaker of {victim}"), || speaker_is_back(stage, &victim, cut_at))?;
     stage.kubectl("get nodes")?;
-    stage.until("a ServiceL2Status of a living node", || {
-        Ok(announcer(stage)?.filter(|node| took_api_server || *node != victim))
-    })?;
+    stage.kubectl("get pods -o wide --namespace ferrolb-system")?;
     let heir = owner(stage)?;
+    stage.until("the ServiceL2Status of the owner", || Ok(announcer(stage)?.filter(|node| *node == heir)))?;
+    stage.kubectl("get servicel2statuses --all-namespaces")?;
     if heir == successor {
         println!("{heir} keeps the address: a move would break established connections.\n");
     } else {
@@ -92,6 +93,21 @@ fn announcer(stage: &Stage) -> Result<Option<String>> {
     let list: List = serde_json::from_str(&stage.ask("get servicel2statuses --all-namespaces -o json")?)?;
     let ours = |status: &Announced| status.service_name == "svc-lb" && status.service_namespace == "default";
     Ok(list.items.into_iter().map(|item| item.status).find(ours).map(|status| status.node))
+}
+
+/// `Some` when a speaker that started after `since_ms` is ready on `node`.
+fn speaker_is_back(stage: &Stage, node: &str, since_ms: u64) -> Result<Option<()>> {
+    let speakers = "--namespace ferrolb-system --selector app.kubernetes.io/component=speaker";
+    let pods = stage.ask(&format!("get pods {speakers} --field-selector spec.nodeName={node} -o json"))?;
+    let pods: serde_json::Value = serde_json::from_str(&pods)?;
+    let container =
+        pods.pointer("/items/0/status/containerStatuses/0").context("the speaker has no container yet")?;
+    let started = container.pointer("/state/running/startedAt").and_then(serde_json::Value::as_str);
+    let started: jiff::Timestamp = started.context("the speaker does not run")?.parse()?;
+    // Kubernetes tells it in whole seconds.
+    let is_new = u64::try_from(started.as_second())? >= since_ms / 1000;
+    let is_ready = container.get("ready").and_then(serde_json::Value::as_bool) == Some(true);
+    Ok((is_new && is_ready).then_some(()))
 }
 
 /// The node whose link-layer address the client has for [`ADDRESS`], shown as the client shows it.

@@ -47,8 +47,7 @@ impl Stage {
     /// # Errors
     /// When kubectl fails.
     pub(super) fn kubectl(&self, line: &str) -> Result<String> {
-        println!("$ kubectl {line}");
-        let output = shown(&mut self.kubectl_command(line))?;
+        let output = self.show_kubectl(line)?;
         ensure!(output.status.success(), "`kubectl {line}` ended with {}", output.status);
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -58,8 +57,16 @@ impl Stage {
     /// # Errors
     /// When kubectl cannot be started.
     pub(super) fn kubectl_may_fail(&self, line: &str) -> Result<()> {
-        println!("$ kubectl {line}");
-        shown(&mut self.kubectl_command(line)).map(drop)
+        self.show_kubectl(line).map(drop)
+    }
+
+    fn show_kubectl(&self, line: &str) -> Result<Output> {
+        println!("$ kubectl {}", line.split_whitespace().map(process::quoted).collect::<Vec<_>>().join(" "));
+        let mut command = self.kubectl_command(line);
+        let output =
+            command.output().with_context(|| format!("could not start `{}`", process::shown(&command)))?;
+        println!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        Ok(output)
     }
 
     /// The output of a kubectl command that the reader need not see.
@@ -144,13 +151,4 @@ impl Stage {
         println!("\n`cargo xtask lab down` removes it.");
         Ok(())
     }
-}
-
-/// Runs `command` and shows what it says.
-fn shown(command: &mut Command) -> Result<Output> {
-    let output =
-        command.output().with_context(|| format!("could not start `{}`", process::shown(command)))?;
-    print!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    println!();
-    Ok(output)
 }

@@ -64,7 +64,8 @@ impl Publisher {
         if version(pod) > self.published.1 {
             self.published = (pod.status.clone().unwrap_or_default(), version(pod));
         }
-        let wanted = status::compute(pod, &self.published.0, observed, now());
+        let now = status::whole_seconds(Timestamp::now());
+        let wanted = status::compute(pod, &self.published.0, observed, now);
         let Some(patch) = status::patch(&self.uid, &self.published.0, &wanted) else { return true };
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &pod.namespace().unwrap_or_default());
         let (name, params, patch) = (pod.name_any(), PatchParams::default(), Patch::Strategic(patch));
@@ -73,8 +74,8 @@ impl Publisher {
                 self.published = (stored.status.clone().unwrap_or_default(), version(&stored));
                 true
             }
-            // Gone, or replaced by another Pod of its name: the watch will tell.
-            Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => true,
+            // Gone, as the watch will tell.
+            Ok(Err(kube::Error::Api(status))) if status.code == 404 => true,
             Ok(Err(error)) => {
                 tracing::debug!(pod = name, %error, "status of the Pod not written");
                 false
@@ -106,10 +107,4 @@ impl Publisher {
 /// Versions grow within one cluster, so the larger one is the newer one.
 fn version(pod: &Pod) -> u64 {
     pod.resource_version().and_then(|version| version.parse().ok()).unwrap_or_default()
-}
-
-/// As the API stores times: in seconds.
-fn now() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
