@@ -82,6 +82,7 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
         Speaker { decider, l2, mesh, links, alive, report, metrics, pod: common.pod_name.clone() };
     speaker.pass(view).await?;
     speaker.mesh.start();
+    let mut sockets = speaker.l2.status();
     announcing.set(true);
     tracing::info!(node = %me, "the speaker takes part");
 
@@ -90,6 +91,11 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
             () = dirty.wait() => {}
             changed = speaker.links.changed() => changed.context("the host's interfaces are not followed any more")?,
             changed = speaker.alive.changed() => changed.context("the liveness driver has ended")?,
+            changed = sockets.changed() => {
+                changed.context("the layer 2 driver has ended")?;
+                announcing.set(sockets.borrow_and_update().is_up());
+                continue;
+            }
             () = log_next(&mut liveness_events, &mut l2_events) => continue,
             () = tokio::time::sleep(IDLE_PASS) => {}
             () = &mut stopped => break,

@@ -12,7 +12,7 @@ use ferrolb_cluster::Notice;
 use ferrolb_cluster::controller::writes::says;
 use ferrolb_cluster::controller::{Condition, ConfigObject, ControllerView, ServiceStatus};
 use ferrolb_cluster::parse::service::request;
-use ferrolb_ipam::{Allocator, Change, Decision, Refusal, Usage};
+use ferrolb_ipam::{Allocator, Change, Decision, Refusal, ServiceRequest, Usage, Wanted};
 use ferrolb_plan::coverage;
 use ferrolb_vocab::{PoolName, ServiceKey};
 use k8s_openapi::api::core::v1::{ObjectReference, Service};
@@ -69,7 +69,8 @@ pub struct ConfigWrite {
 impl Decider {
     /// Decides about everything in `view`.
     pub fn decide(&mut self, view: &ControllerView) -> Decisions {
-        let requests = view.services.iter().map(|(key, service)| (key.clone(), request(service))).collect();
+        let requests: BTreeMap<ServiceKey, ServiceRequest> =
+            view.services.iter().map(|(key, service)| (key.clone(), request(service))).collect();
         let allocated = self.allocator.reconcile(&view.pools, &requests).clone();
         let mut decisions = Decisions { usage: self.allocator.usage(&view.pools), ..Decisions::default() };
         for (key, decision) in &allocated {
@@ -77,7 +78,11 @@ impl Decider {
             if let Some(refusal) = decision.refusal() {
                 *decisions.refused.entry(refusal.reason()).or_default() += 1;
             }
-            let notices = self.notices(key, decision);
+            let mut notices = self.notices(key, decision);
+            if let Some(Wanted::Unreadable { why }) = requests.get(key).map(|request| &request.wanted) {
+                // What it has it keeps; but nobody should believe that the wish was granted.
+                notices.extend(self.once(key, &Refusal::RequestUnreadable { why: why.clone() }));
+            }
             let reference = service.object_ref(&());
             decisions.notices.extend(notices.into_iter().map(|notice| (reference.clone(), notice)));
             decisions.services.push((Arc::clone(service), status(decision)));
@@ -128,6 +133,7 @@ impl Decider {
                     }
                 }
                 match &allocation.missing {
+                    None if allocation.change == Change::Kept => {}
                     None => {
                         self.told.remove(key);
                     }
@@ -146,7 +152,7 @@ impl Decider {
             return None;
         }
         let reason = refusal.reason();
-        tracing::warn!(service = %key, reason, error = text, "a Service has no address");
+        tracing::warn!(service = %key, reason, error = text, "a Service does not get what it asks for");
         let (event, message) = if matches!(refusal, Refusal::RequestUnreadable { .. }) {
             (EventReason::LoadBalancerFailed, format!("{reason}: {text}"))
         } else if matches!(refusal, Refusal::NotEnoughClusterIps { .. }) {

@@ -1,4 +1,6 @@
 //! The environment of a container, and `$(VAR)` in its command.
+//!
+//! Of Services, only the variables of `default/kubernetes` are set, not those of `enableServiceLinks`.
 
 use std::net::IpAddr;
 

@@ -116,7 +116,8 @@ impl Probes {
             let (target, exec, sender) = (target.clone(), Arc::clone(exec), sender.clone());
             let mut is_started = is_started.clone();
             tasks.spawn(async move {
-                let begin = Instant::now() + seconds(probe.initial_delay_seconds).unwrap_or(FIRST_PROBE_DELAY);
+                let begin =
+                    Instant::now() + seconds(probe.initial_delay_seconds).unwrap_or(FIRST_PROBE_DELAY);
                 if kind != Kind::Startup && is_started.wait_for(|started| *started).await.is_err() {
                     return;
                 }

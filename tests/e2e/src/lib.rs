@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::process::{Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ferrolb_lab::Lab;
@@ -141,7 +141,8 @@ impl Cluster {
         let list = self.get(&["events.events.k8s.io", "-n", "default"]);
         let items = list["items"].as_array().cloned().unwrap_or_default();
         let of_object = items.iter().filter(|event| event["regarding"]["name"].as_str() == Some(object));
-        let text = |event: &serde_json::Value, field: &str| event[field].as_str().unwrap_or_default().to_owned();
+        let text =
+            |event: &serde_json::Value, field: &str| event[field].as_str().unwrap_or_default().to_owned();
         of_object
             .map(|event| {
                 let parts = ["type", "reason", "reportingController", "note"];

@@ -90,11 +90,14 @@ fn an_address_outside_every_pool_is_refused_by_name() {
 fn a_wish_that_cannot_be_read_is_told() {
     let cluster = Cluster::fresh();
     cluster.create_pool();
-    cluster.apply(&service_yaml("web", "web", &[]));
-    cluster.wait_addresses("web", &["192.168.100.240"]);
-    cluster.kubectl(&["annotate", "service", "web", "metallb.io/loadBalancerIPs=ten"]);
+    let yaml = service_yaml("web", "web", &[]);
+    cluster
+        .apply(&yaml.replace("{name: web}", "{name: web, annotations: {metallb.io/loadBalancerIPs: ten}}"));
+    let told = cluster.wait_condition(&["service", "web"], CONDITION, "False RequestUnreadable");
+    assert!(told.contains("\"ten\" is not an IP address"), "{told}");
     cluster.wait_event("web", "Warning LoadBalancerFailed");
     cluster.kubectl(&["annotate", "service", "web", "metallb.io/loadBalancerIPs-"]);
+    cluster.wait_addresses("web", &["192.168.100.240"]);
     cluster.wait_condition(&["service", "web"], CONDITION, "True Allocated");
 }
 
@@ -131,19 +134,56 @@ fn an_interface_that_no_node_has_is_told_at_the_service() {
     cluster.kubectl(&["patch", "l2advertisement", "lb", "-n", "metallb-system", "--type=merge", "-p", patch]);
     cluster.create_example("rs-web-v1.yaml");
     cluster.create_example("svc-node-web-lb.yaml");
-    cluster.wait_event("svc-lb", "Warning announceFailed ferrolb-speaker NoUsableInterface: the interfaces specified");
+    cluster.wait_event(
+        "svc-lb",
+        "Warning announceFailed ferrolb-speaker NoUsableInterface: the interfaces specified",
+    );
     assert!(cluster.curl_once("http://192.168.100.240").is_err());
+}
+
+/// Puts the CustomResourceDefinitions back as they are shipped.
+struct ShippedCrds<'a>(&'a Cluster);
+
+impl Drop for ShippedCrds<'_> {
+    fn drop(&mut self) {
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/ferrolb.yaml");
+        let output = self.0.lab.kubectl(&["apply", "-f", manifest]);
+        assert!(output.is_ok_and(|output| output.status.success()), "the CRDs are not as shipped any more");
+    }
 }
 
 #[test]
 fn an_unreadable_object_stops_nothing_else() {
     let cluster = Cluster::fresh();
-    // Such an object can only come from a time before our CRDs; the API server refuses it today.
-    let refused = cluster.apply_refused(
-        "apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\n\
-         metadata: {name: broken, namespace: metallb-system}\nspec: {addresses: not-a-list}\n",
-    );
+    let broken = "apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\n\
+         metadata: {name: broken, namespace: metallb-system}\nspec: {addresses: not-a-list}\n";
+    let refused = cluster.apply_refused(broken);
     assert!(refused.contains("spec.addresses"), "{refused}");
+
+    // Under a CustomResourceDefinition that checks nothing, the object gets in.
+    let _shipped = ShippedCrds(&cluster);
+    let schema = r#"[{"op":"replace","path":"/spec/versions/0/schema/openAPIV3Schema",
+        "value":{"type":"object","x-kubernetes-preserve-unknown-fields":true}}]"#;
+    cluster.kubectl(&["patch", "crd", "ipaddresspools.metallb.io", "--type=json", "-p", schema]);
+    eventually("the API server takes it", || {
+        let output =
+            cluster.lab.kubectl(&["create", "--validate=false", "-f", &written("broken.yaml", broken)]);
+        let output = output.map_err(|error| error.to_string())?;
+        if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into()) }
+    });
+    let told = cluster.wait_condition(&pool("broken"), "Accepted", "False Unreadable");
+    assert!(told.contains("does not have the shape of its kind"), "{told}");
+
+    cluster.create_pool();
+    cluster.create_web();
+    cluster.kubectl(&["delete", "ipaddresspool", "broken", "-n", "metallb-system"]);
+}
+
+/// A file of this content, in the directory of the test's build.
+fn written(name: &str, content: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, content).expect("the test may write into its build directory");
+    path.to_string_lossy().into_owned()
 }
 
 #[test]
@@ -169,7 +209,10 @@ fn an_unknown_flag_is_named_and_changes_nothing() {
         if all.contains("--fast") { Ok(all) } else { Err(pods) }
     });
     assert!(told.contains("unexpected argument '--fast'"), "{told}");
-    assert!(cluster.curl_once("http://192.168.100.240").is_ok(), "the old controllers and the speakers go on");
+    assert!(
+        cluster.curl_once("http://192.168.100.240").is_ok(),
+        "the old controllers and the speakers go on"
+    );
     let patch = container(&before);
     cluster.kubectl(&["patch", target[0], target[1], target[2], target[3], "--type=json", "-p", &patch]);
     cluster.kubectl(&["rollout", "status", "deployment/controller", "-n", "ferrolb-system", "--timeout=90s"]);

@@ -80,7 +80,15 @@ fn an_unavailable_network_moves_an_address() {
         let condition = format!(
             r#"{{"status":{{"conditions":[{{"type":"NetworkUnavailable","status":"{status}","reason":"Test","message":""}}]}}}}"#
         );
-        cluster.kubectl(&["patch", "node", "master", "--subresource=status", "--type=strategic", "-p", &condition]);
+        cluster.kubectl(&[
+            "patch",
+            "node",
+            "master",
+            "--subresource=status",
+            "--type=strategic",
+            "-p",
+            &condition,
+        ]);
     };
     set("True");
     cluster.wait_announcer("svc-lb", "worker2");
@@ -96,7 +104,14 @@ fn restarting_the_speakers_leaves_the_address_where_it_belongs() {
     cluster.create_web();
     let gap = cluster.longest_gap(LB, || {
         cluster.kubectl(&["rollout", "restart", "daemonset/speaker", "-n", "ferrolb-system"]);
-        cluster.kubectl(&["rollout", "status", "daemonset/speaker", "-n", "ferrolb-system", "--timeout=120s"]);
+        cluster.kubectl(&[
+            "rollout",
+            "status",
+            "daemonset/speaker",
+            "-n",
+            "ferrolb-system",
+            "--timeout=120s",
+        ]);
     });
     say(&format!("longest gap while all speakers restarted: {:.2} s", gap.as_secs_f64()));
     cluster.wait_announcer("svc-lb", "master");

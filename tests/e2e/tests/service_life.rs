@@ -11,7 +11,8 @@ fn a_deleted_service_frees_its_address_for_one_that_waits() {
     cluster.apply(&service_yaml("first", "web", &[]));
     cluster.wait_addresses("first", &["192.168.100.240"]);
     cluster.apply(&service_yaml("second", "web", &[]));
-    let told = cluster.wait_condition(&["service", "second"], "ferrolb.io/AddressAllocated", "False PoolExhausted");
+    let told =
+        cluster.wait_condition(&["service", "second"], "ferrolb.io/AddressAllocated", "False PoolExhausted");
     assert!(told.contains("the one IPv4 address of pool one is in use"), "{told}");
     cluster.wait_event("second", "Warning AllocationFailed ferrolb-controller PoolExhausted: ");
     cluster.kubectl(&["delete", "service", "first"]);

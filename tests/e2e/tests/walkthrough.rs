@@ -144,13 +144,21 @@ fn walkthrough_004_the_client_address_survives_under_policy_local() {
     });
     let announcer = cluster.announcer("svc-lb");
     assert_ne!(announcer, "master", "it has no Pod of the Service");
-    let pods = cluster.get(&["pods", "-l", "app=node-web-v1", "--field-selector", &format!("spec.nodeName={announcer}")]);
+    let pods = cluster.get(&[
+        "pods",
+        "-l",
+        "app=node-web-v1",
+        "--field-selector",
+        &format!("spec.nodeName={announcer}"),
+    ]);
     let local = pods["items"].as_array().map_or(0, Vec::len);
     assert!(local > 0);
     assert_eq!(cluster.wait_answers(LB, local).len(), local, "only Pods of the announcing node answer");
-    stays("the client's address", Duration::from_secs(1), || match cluster.curl_once(&format!("{LB}/ip"))? {
-        seen if seen == client => Ok(()),
-        seen => Err(seen),
+    stays("the client's address", Duration::from_secs(1), || {
+        match cluster.curl_once(&format!("{LB}/ip"))? {
+            seen if seen == client => Ok(()),
+            seen => Err(seen),
+        }
     });
 }
 

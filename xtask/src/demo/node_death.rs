@@ -61,9 +61,9 @@ pub(super) fn play(stage: &Stage) -> Result<String> {
     stage.until("the ServiceL2Status of the owner", || Ok(announcer(stage)?.filter(|node| *node == heir)))?;
     stage.kubectl("get servicel2statuses --all-namespaces")?;
     if heir == successor {
-        println!("{heir} keeps the address: a move would break established connections.\n");
+        println!("{heir} keeps the address.\n");
     } else {
-        println!("The address went on to {heir}.\n");
+        println!("The address is back at {heir}, the first in the order that every speaker computes.\n");
     }
     stage.kubectl("get services")?;
     Ok(heir)

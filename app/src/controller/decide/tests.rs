@@ -134,3 +134,19 @@ fn what_old_crds_prune_is_not_written_over_and_over() {
     edited.config[0].reference.resource_version = Some("8".into());
     assert_eq!(decider.decide(&edited).config.len(), 1, "somebody changed the object");
 }
+
+#[test]
+fn an_unreadable_wish_of_a_service_that_has_an_address_is_told_and_takes_nothing() {
+    let mut decider = Decider::default();
+    decider.decide(&view(&["web"]));
+    let mut asking = view(&["web"]);
+    let service = asking.services.values_mut().next().unwrap();
+    let mut changed = Service::clone(service);
+    changed.annotations_mut().insert("metallb.io/loadBalancerIPs".into(), "ten".into());
+    *service = Arc::new(changed);
+    let decisions = decider.decide(&asking);
+    let [text] = &told(&decisions)[..] else { panic!("{:?}", told(&decisions)) };
+    assert!(text.starts_with("web LoadBalancerFailed RequestUnreadable: "), "{text}");
+    assert_eq!(decisions.services[0].1.addresses.len(), 1);
+    assert!(told(&decider.decide(&asking)).is_empty());
+}
