@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use ferrolb_api::CONTROLLER;
 use ferrolb_cluster::controller::{ControllerWatches, StatusWriter};
+use ferrolb_cluster::errors::{brief, is_absent, is_conflict};
 use ferrolb_cluster::lease::Elector;
 use ferrolb_cluster::{Dirty, EventWriter, Watches};
-use ferrolb_telemetry::chain;
 use futures::StreamExt;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -27,8 +27,6 @@ use crate::config::ControllerConfig;
 use crate::process::Process;
 use metrics::Metrics;
 
-/// Name of the Lease that elects the leader among the replicas.
-const LEASE: &str = "ferrolb-controller";
 /// A pass without cause: what is pending is tried again, and the loop shows it is alive.
 const IDLE_PASS: Duration = Duration::from_secs(30);
 /// After a write that was refused, the next pass waits so long.
@@ -51,7 +49,8 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let admin = process.serve_admin(config.admin_address).await?;
 
     let (leads, mut leading) = watch::channel(false);
-    let elector = Elector::new(process.client.clone(), &common.namespace, LEASE, &common.pod_name);
+    let elector =
+        Elector::new(process.client.clone(), &common.namespace, ferrolb_api::LEADER_LEASE, &common.pod_name);
     let election = tokio::spawn(elector.run(leads, process.stopped()));
 
     let mut leader = Leader {
@@ -112,7 +111,11 @@ impl Leader {
         let config_written = self.write_config(&decisions).await;
         for (object, notice) in &decisions.notices {
             if let Err(error) = self.events.tell(object, notice).await {
-                tracing::warn!(error = %chain(&error), reason = notice.reason.as_str(), "an Event was not written");
+                tracing::warn!(
+                    error = brief(&error),
+                    reason = notice.reason.as_str(),
+                    "an Event was not written"
+                );
             }
         }
         services_written && config_written
@@ -124,9 +127,11 @@ impl Leader {
         for write in &decisions.config {
             match self.writer.write_config(&write.object, &write.conditions, write.usage.as_ref()).await {
                 Ok(version) => decider.config_written(write, version),
+                // Deleted meanwhile: there is nobody left to tell.
+                Err(error) if is_absent(&error) => {}
                 Err(error) => {
                     let object = write.object.reference.name.as_deref().unwrap_or_default();
-                    tracing::warn!(object, error = %chain(&error), "a status was not written and is retried");
+                    tracing::warn!(object, error = brief(&error), "a status was not written and is retried");
                     complete = false;
                 }
             }
@@ -143,10 +148,10 @@ async fn write_services(writer: &StatusWriter, decisions: &Decisions) -> bool {
             match writer.write_service(&service, &status).await {
                 Ok(_) => true,
                 // The Service changed meanwhile; the watch brings the change and the next pass.
-                Err(kube::Error::Api(refused)) if refused.code == 409 || refused.code == 404 => true,
+                Err(error) if is_conflict(&error) || is_absent(&error) => true,
                 Err(error) => {
                     let service = ferrolb_cluster::parse::service::key(&service);
-                    tracing::warn!(%service, error = %chain(&error), "a status was not written and is retried");
+                    tracing::warn!(%service, error = brief(&error), "a status was not written and is retried");
                     false
                 }
             }

@@ -37,8 +37,11 @@ enum Only {
     },
 }
 
-/// The lab that the end-to-end tests have to themselves.
-const LAB: &str = "ferrolbtest";
+/// Names the lab of the end-to-end tests, for them and for us: two checkouts can run side by side.
+const LAB_VARIABLE: &str = "FERROLB_E2E_LAB";
+
+/// The lab that the end-to-end tests have to themselves, unless [`LAB_VARIABLE`] names another.
+const LAB_DEFAULT: &str = "ferrolbtest";
 
 /// Proves.
 ///
@@ -131,17 +134,18 @@ fn end_to_end(report: &mut Report, ready: Ready, filter: Option<&str>) {
         report.skip("end-to-end tests", why);
         return;
     }
+    let name = std::env::var(LAB_VARIABLE).unwrap_or_else(|_unset| LAB_DEFAULT.to_owned());
     let is_built = report.step("lab programs", || lab::build().map(|()| Outcome::passed()));
     // One left over from an interrupted run would have its state.
     let is_up = is_built
         && report.step("lab up", || {
-            process::run(&mut lab::command(LAB, ["down"]))?;
-            checked(&mut lab::command(LAB, ["up"]))
+            process::run(&mut lab::command(&name, ["down"]))?;
+            checked(&mut lab::command(&name, ["up"]))
         });
     if is_up {
         report.step("end-to-end tests", || {
             let mut tests = workspace::cargo();
-            tests.env("FERROLB_E2E_LAB", LAB).args([
+            tests.env(LAB_VARIABLE, &name).args([
                 "test",
                 "--package",
                 "ferrolb-e2e",
@@ -156,7 +160,7 @@ fn end_to_end(report: &mut Report, ready: Ready, filter: Option<&str>) {
         report.skip("end-to-end tests", "the lab did not come up, see above");
     }
     if is_built {
-        report.step("lab down", || checked(&mut lab::command(LAB, ["down"])));
+        report.step("lab down", || checked(&mut lab::command(&name, ["down"])));
     }
 }
 

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use ferrolb_api::SPEAKER;
+use ferrolb_cluster::errors::brief;
 use ferrolb_cluster::speaker::{Report, Reporter, SpeakerWatches};
 use ferrolb_cluster::{EventWriter, Notice};
-use ferrolb_telemetry::chain;
 use ferrolb_vocab::NodeName;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
@@ -74,7 +74,7 @@ async fn write_reports(reporter: Reporter, mut reports: watch::Receiver<Report>)
                 VERIFY_INTERVAL
             }
             Ok(Err(error)) => {
-                tracing::warn!(error = %chain(&error), "a status was not written and is retried");
+                tracing::warn!(error = brief(&error), "a status was not written and is retried");
                 retry = (retry * 2).min(RETRY_MAX);
                 retry
             }
@@ -93,7 +93,7 @@ async fn tell_notices(mut events: EventWriter, mut notices: mpsc::Receiver<(Obje
         let reason = notice.reason.as_str();
         match tokio::time::timeout(WRITE_TIMEOUT, events.tell(&object, &notice)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(error = %chain(&error), reason, "an Event was not written"),
+            Ok(Err(error)) => tracing::warn!(error = brief(&error), reason, "an Event was not written"),
             Err(_elapsed) => {
                 tracing::warn!(reason, "the API server does not answer, an Event was not written")
             }

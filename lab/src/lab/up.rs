@@ -31,7 +31,7 @@ use super::{BASELINES, FACTS, Lab};
 
 /// Images of the walkthroughs, answered by the lab's echo server.
 const ECHO_IMAGES: [&str; 3] = ["sysnet4admin/echo-hname", "sysnet4admin/echo-ip", "whatwant/node-web"];
-const FERROLB_IMAGE: &str = "ghcr.io/ferrolb/ferrolb";
+const FERROLB_IMAGE: &str = "ferrolb/ferrolb";
 const CONTROL_PLANE_LABEL: &str = "node-role.kubernetes.io/control-plane";
 /// Without it, the walkthrough's Pods would also run on the master.
 const CONTROL_PLANE_TAINT: &str = "node-role.kubernetes.io/control-plane=:NoSchedule";

@@ -10,6 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 
+use crate::errors::is_absent;
+
 /// Something worth telling at an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
@@ -82,7 +84,7 @@ impl EventWriter {
         let patch = Patch::Merge(serde_json::json!({ "series": series }));
         match api.patch(&written.name, &PatchParams::default(), &patch).await {
             Ok(_) => Ok(true),
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+            Err(error) if is_absent(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -11,7 +11,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::sync::watch;
 
-use ferrolb_telemetry::chain;
+use crate::errors::{brief, is_conflict};
 
 /// How long a Lease is honoured after it was last seen to change. A crashed leader is replaced
 /// within this time plus one retry.
@@ -61,7 +61,7 @@ impl Elector {
             match tokio::time::timeout(RENEW_DEADLINE, self.attempt(started)).await {
                 Ok(Ok(true)) => renewed = Some(started),
                 Ok(Ok(false)) => renewed = None,
-                Ok(Err(error)) => tracing::warn!(error = %chain(&error), "the leader Lease was not reached"),
+                Ok(Err(error)) => tracing::warn!(error = brief(&error), "the leader Lease was not reached"),
                 Err(_elapsed) => tracing::warn!("the API server did not answer about the leader Lease"),
             }
             let leading = renewed.is_some_and(|at| at.elapsed() < RENEW_DEADLINE);
@@ -75,7 +75,10 @@ impl Elector {
         if renewed.is_some()
             && let Err(error) = self.release().await
         {
-            tracing::warn!(error = %chain(&error), "the leader Lease was not released, another replica waits it out");
+            tracing::warn!(
+                error = brief(&error),
+                "the leader Lease was not released, another replica waits it out"
+            );
         }
     }
 
@@ -100,7 +103,7 @@ impl Elector {
                 Ok(true)
             }
             // Another replica was faster: 409 is how the election is decided, not a failure.
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(error) if is_conflict(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -11,6 +11,7 @@
 
 pub mod client;
 pub mod controller;
+pub mod errors;
 pub mod events;
 pub mod lease;
 pub mod parse;

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use ferrolb_telemetry::chain;
+use crate::errors::{brief_watch, is_absent};
 
 /// A local copy whose unreadable objects do not hide the readable ones.
 pub type GuardedStore<K> = Store<DeserializeGuard<K>>;
@@ -116,8 +116,8 @@ async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T
 }
 
 fn report(kind: &str, error: &watcher::Error) {
-    if let watcher::Error::InitialListFailed(kube::Error::Api(status)) = error
-        && status.code == 404
+    if let watcher::Error::InitialListFailed(error) = error
+        && is_absent(error)
     {
         tracing::error!(
             kind,
@@ -126,7 +126,7 @@ fn report(kind: &str, error: &watcher::Error) {
         );
         return;
     }
-    tracing::warn!(kind, error = %chain(error), "a watch was interrupted and is retried");
+    tracing::warn!(kind, error = brief_watch(error), "a watch was interrupted and is retried");
 }
 
 /// How long a start may wait in silence for the API server.

@@ -4,6 +4,8 @@
 //! The lab is started by `cargo xtask test`; [`Cluster::fresh`] says what to do without it.
 //! Every wait is for a condition, with a deadline, and says at the end what it last saw.
 
+#![expect(clippy::indexing_slicing, reason = "a serde_json::Value answers null where there is nothing")]
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -177,7 +179,10 @@ impl Cluster {
         })
     }
 
-    /// Requests `url` from the client outside the cluster once; the body, or what went wrong.
+    /// Requests `url` from the client outside the cluster once; returns the body.
+    ///
+    /// # Errors
+    /// What went wrong, as curl says it.
     pub fn curl_once(&self, url: &str) -> Result<String, String> {
         let output = self.lab.exec("client", &["curl", "-sS", "--max-time", "2", url]);
         let output = output.map_err(|error| format!("{error:#}"))?;
@@ -244,7 +249,10 @@ impl Cluster {
         eventually(&format!("a node announces {service}"), || self.announcer_now(service))
     }
 
-    /// The node that announces a Service now; an error unless there is exactly one.
+    /// The node that announces a Service now.
+    ///
+    /// # Errors
+    /// There is not exactly one; those there are.
     pub fn announcer_now(&self, service: &str) -> Result<String, String> {
         let selector = format!("metallb.io/service-name={service}");
         let list = self.get(&["servicel2statuses.metallb.io", "-n", "ferrolb-system", "-l", &selector]);

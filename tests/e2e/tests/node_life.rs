@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ferrolb_e2e::{Cluster, eventually, say, stays};
+use ferrolb_e2e::{Cluster, eventually, say, service_yaml, stays};
 
 const LB: &str = "http://192.168.100.240";
 const LB_SA: &str = "http://192.168.100.241";
@@ -133,4 +133,41 @@ fn the_announcing_nodes_hardware_address_answers() {
     for node in ["worker1", "worker2"] {
         assert!(!neighbours.contains(&mac(node)), "{neighbours}");
     }
+}
+
+#[test]
+fn a_controller_on_another_node_leads_when_the_leaders_node_dies() {
+    let cluster = Cluster::fresh();
+    cluster.create_pool();
+    let controllers = ["deployment/controller", "-n", "ferrolb-system"];
+    // The API server has to live on to see it.
+    cluster.kubectl(&["cordon", "master"]);
+    cluster.kubectl(&["rollout", "restart", controllers[0], controllers[1], controllers[2]]);
+    cluster.kubectl(&["rollout", "status", controllers[0], controllers[1], controllers[2], "--timeout=90s"]);
+    let (leader, node) = eventually("a controller on a worker leads", || {
+        let lease = cluster.get(&["lease", "ferrolb-controller", "-n", "ferrolb-system"]);
+        let leader = lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned();
+        if leader.is_empty() {
+            return Err("nobody".into());
+        }
+        let pod = cluster.get(&["pod", &leader, "-n", "ferrolb-system"]);
+        let node = pod["spec"]["nodeName"].as_str().unwrap_or_default().to_owned();
+        let alive = pod["metadata"]["deletionTimestamp"].is_null();
+        if alive && node.starts_with("worker") {
+            Ok((leader, node))
+        } else {
+            Err(format!("{leader} on {node}"))
+        }
+    });
+    let killed = Instant::now();
+    cluster.lab.kill_node(&node).expect("the node dies");
+    cluster.apply(&service_yaml("late", "web", &[]));
+    cluster.wait_addresses("late", &["192.168.100.240"]);
+    say(&format!(
+        "a new Service had its address {:.1} s after the leader's node died",
+        killed.elapsed().as_secs_f64()
+    ));
+    let lease = cluster.get(&["lease", "ferrolb-controller", "-n", "ferrolb-system"]);
+    assert_ne!(lease["spec"]["holderIdentity"].as_str(), Some(leader.as_str()));
+    cluster.lab.start_node(&node).expect("the node comes back");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ferrolb_e2e::{Cluster, eventually, pool_yaml, say, service_yaml, stays};
+use ferrolb_e2e::{Cluster, eventually, pool_yaml, service_yaml, stays};
 
 #[test]
 fn a_deleted_service_frees_its_address_for_one_that_waits() {
@@ -73,26 +73,6 @@ fn restarting_the_controllers_changes_no_address_and_one_leads_again() {
     cluster.wait_addresses("d", &["192.168.100.240"]);
     cluster.wait_addresses("a", &["192.168.100.241"]);
     cluster.wait_addresses("b", &["192.168.100.242"]);
-}
-
-#[test]
-fn the_second_controller_takes_over_when_the_first_is_killed() {
-    let cluster = Cluster::fresh();
-    cluster.create_pool();
-    let leader = || {
-        let lease = cluster.get(&["lease", "ferrolb-controller", "-n", "ferrolb-system"]);
-        lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
-    };
-    let first = eventually("a controller leads", || match leader() {
-        name if name.is_empty() => Err("nobody".into()),
-        name => Ok(name),
-    });
-    let killed = std::time::Instant::now();
-    cluster.kubectl(&["delete", "pod", &first, "-n", "ferrolb-system", "--grace-period=0", "--force"]);
-    cluster.apply(&service_yaml("late", "web", &[]));
-    cluster.wait_addresses("late", &["192.168.100.240"]);
-    say(&format!("a killed leader was replaced within {:.1} s", killed.elapsed().as_secs_f64()));
-    assert_ne!(leader(), first);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, ResourceExt};
 
 use super::view::SpeakerWatches;
+use crate::errors::{is_absent, is_conflict};
 
 /// What a speaker has to say.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -172,7 +173,7 @@ fn owner(api_version: &str, kind: &str, name: &str, uid: &str) -> OwnerReference
 /// What is to be gone may be gone already.
 fn tolerate_absence<T>(result: Result<T, kube::Error>) -> Result<(), kube::Error> {
     match result {
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) if is_absent(&error) => Ok(()),
         result => result.map(|_| ()),
     }
 }
@@ -180,7 +181,7 @@ fn tolerate_absence<T>(result: Result<T, kube::Error>) -> Result<(), kube::Error
 /// What is to be there may be there already, before our copy shows it.
 fn tolerate_presence<T>(result: Result<T, kube::Error>) -> Result<(), kube::Error> {
     match result {
-        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+        Err(error) if is_conflict(&error) => Ok(()),
         result => result.map(|_| ()),
     }
 }
