@@ -6,7 +6,7 @@ use ferrolb_e2e::{Cluster, eventually, pool_yaml, service_yaml, stays};
 
 const CONDITION: &str = "ferrolb.io/AddressAllocated";
 
-fn pool<'a>(name: &'a str) -> [&'a str; 4] {
+fn pool(name: &str) -> [&str; 4] {
     ["ipaddresspool", name, "-n", "metallb-system"]
 }
 
