@@ -75,8 +75,11 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
     }
     synced.set(true);
     let view = local.view(common.lb_class.as_deref(), &BTreeMap::new());
-    let Liveness { handle: mesh, view: alive, events: mut liveness_events } =
+    let Liveness { handle: mesh, view: mut alive, events: mut liveness_events } =
         start_liveness(&config, &me, &view, liveness_metrics)?;
+    mesh.set_peers(view.internal_ips.clone());
+    // Before the mesh knows its peers, this node would believe itself alone and announce everything.
+    alive.changed().await.context("the liveness driver has ended")?;
     let report = ReportTask::start(&process.client, &config, &local);
     let mut speaker =
         Speaker { decider, l2, mesh, links, alive, report, metrics, pod: common.pod_name.clone() };

@@ -2,7 +2,7 @@
 //! it, each container a local process in a [`crate::sandbox`].
 //!
 //! Tasks: one for the Lease, one for the node status, one for Events, one per connection of the HTTPS API,
-//! and one per Pod ([`pod`]), which owns everything that Pod has on this node. All end when the process is
+//! and one per Pod (`pod`), which owns everything that Pod has on this node. All end when the process is
 //! told to: Pods first, so that their containers get SIGTERM.
 //!
 //! The API server sees the credentials of `system:node:<name>`, so the Node authorizer and NodeRestriction

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::workspace::Quiet;
 use crate::{process, workspace};
 
 const BASE: &str = "deploy/base";
@@ -54,15 +55,8 @@ pub(crate) fn run(mode: Mode) -> Result<()> {
 
 /// The CRDs, as the product prints them.
 fn crds() -> Result<String> {
-    process::output(workspace::cargo().args([
-        "run",
-        "--quiet",
-        "--locked",
-        "--package",
-        "ferrolb",
-        "--",
-        "crds",
-    ]))
+    workspace::build(Quiet::Yes)?;
+    process::output(Command::new(workspace::program("ferrolb")).arg("crds"))
 }
 
 /// Name and text of each file of `deploy/base`, by name.

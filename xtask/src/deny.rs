@@ -1,5 +1,6 @@
 //! Licences, sources and duplicate versions of the dependencies, by cargo-deny and deny.toml.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -77,8 +78,10 @@ pub(crate) fn install() -> Result<PathBuf> {
     let mut install = workspace::cargo();
     // Not a temporary folder, which cargo would throw away together with an interrupted build.
     install.args(["install", "cargo-deny", "--locked", "--quiet", "--version", VERSION, "--root"]).arg(&dir);
-    install.arg("--target-dir").arg(workspace::target().join("tools"));
+    let objects = workspace::target().join("tools");
+    install.arg("--target-dir").arg(&objects);
     process::run(&mut install)
         .context("cargo-deny could not be installed; it needs the crate registry and a C compiler")?;
+    fs::remove_dir_all(&objects).with_context(|| format!("could not remove {}", objects.display()))?;
     Ok(program)
 }

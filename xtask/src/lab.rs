@@ -3,16 +3,19 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::workspace::Quiet;
 use crate::{process, workspace};
 
-/// What a lab runs and installs: when one of these is newer than a lab, the lab is out of date.
+/// The lab's program.
+const LAB: &str = "ferrolb-lab";
+
+/// What a lab installs.
 const MANIFEST: &str = "deploy/ferrolb.yaml";
-const PROGRAMS: [&str; 2] = ["ferrolb", "ferrolb-lab"];
 
 /// Builds what the lab runs: itself, the FerroLB in it, and once its Kubernetes, for which it
 /// fetches a Go toolchain where none fits.
@@ -20,8 +23,8 @@ const PROGRAMS: [&str; 2] = ["ferrolb", "ferrolb-lab"];
 /// # Errors
 /// When something does not compile.
 pub(crate) fn build() -> Result<()> {
-    process::run(&mut cargo_build())?;
-    process::run(Command::new(program("ferrolb-lab")).arg("build"))
+    workspace::build(Quiet::No)?;
+    process::run(Command::new(workspace::program(LAB)).arg("build"))
 }
 
 /// Becomes `ferrolb-lab` with `arguments`.
@@ -29,15 +32,15 @@ pub(crate) fn build() -> Result<()> {
 /// # Errors
 /// When it does not compile or cannot be started.
 pub(crate) fn run(arguments: &[OsString]) -> Result<()> {
-    process::run(cargo_build().arg("--quiet"))?;
-    let program = program("ferrolb-lab");
+    workspace::build(Quiet::Yes)?;
+    let program = workspace::program(LAB);
     let error = Command::new(&program).args(arguments).exec();
     bail!("could not start {}: {error}", program.display())
 }
 
 /// `ferrolb-lab` on the lab called `name`.
 pub(crate) fn command<'a>(name: &str, arguments: impl IntoIterator<Item = &'a str>) -> Command {
-    let mut command = Command::new(program("ferrolb-lab"));
+    let mut command = Command::new(workspace::program(LAB));
     command.args(["--name", name]).args(arguments);
     command
 }
@@ -62,21 +65,11 @@ pub(crate) fn fresh(name: &str) -> Result<()> {
 fn is_outdated(name: &str) -> Result<bool> {
     let made = process::output(&mut command(name, ["kubeconfig"]))?;
     let made = fs::metadata(made.trim())?.modified()?;
-    let parts = PROGRAMS.iter().map(|name| program(name)).chain([workspace::root().join(MANIFEST)]);
+    let parts = workspace::PROGRAMS
+        .iter()
+        .map(|name| workspace::program(name))
+        .chain([workspace::root().join(MANIFEST)]);
     let newer =
         |part: &Path| fs::metadata(part).and_then(|part| part.modified()).is_ok_and(|time| time > made);
     Ok(parts.into_iter().any(|part| newer(&part)))
-}
-
-fn cargo_build() -> Command {
-    let mut build = workspace::cargo();
-    build.args(["build", "--locked"]);
-    for package in PROGRAMS {
-        build.args(["--package", package]);
-    }
-    build
-}
-
-fn program(name: &str) -> PathBuf {
-    workspace::target().join("debug").join(name)
 }

@@ -60,10 +60,11 @@ pub(crate) fn run(purpose: Purpose) -> Result<()> {
     missing.extend(root());
     missing.extend(packages());
     missing.extend(components());
+    // What follows uses what is above, and the last takes minutes.
     if missing.is_empty() {
         missing.extend(kernel::missing());
     }
-    if purpose == Purpose::Everything {
+    if missing.is_empty() && purpose == Purpose::Everything {
         missing.extend(deny::install().err().map(|error| format!("{error:#}")));
     }
     if !missing.is_empty() {
@@ -78,7 +79,7 @@ pub(crate) fn run(purpose: Purpose) -> Result<()> {
 
 fn root() -> Option<String> {
     (!workspace::is_root()).then(|| {
-        "root: network namespaces and raw sockets need it; run this again as root, e.g. in `sudo -i`"
+        "root: network namespaces and raw sockets need it; run this again as root, e.g. with `sudo env HOME=$HOME PATH=$PATH`"
             .to_owned()
     })
 }

@@ -112,8 +112,15 @@ fn checks(report: &mut Report, fast: bool) {
             })
         });
         report.step("documentation", || {
+            // For developers: private items are documented too, so a link to one leads somewhere.
             let mut doc = workspace::cargo();
-            doc.env("RUSTDOCFLAGS", "-D warnings").args(["doc", "--workspace", "--no-deps", "--locked"]);
+            doc.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links").args([
+                "doc",
+                "--workspace",
+                "--no-deps",
+                "--document-private-items",
+                "--locked",
+            ]);
             checked(&mut doc)
         });
     }

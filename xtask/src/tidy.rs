@@ -8,8 +8,6 @@ use anyhow::{Result, ensure};
 
 use crate::workspace;
 
-mod hosts;
-
 /// Lines above which a source file holds two things.
 const LINES_MAX: usize = 800;
 
@@ -28,7 +26,7 @@ pub(crate) fn run() -> Result<()> {
             texts.push(Text { path, text });
         }
     }
-    let findings = findings(&texts, &hosts::of_this_machine());
+    let findings = findings(&texts);
     ensure!(findings.is_empty(), "{}", findings.join("\n"));
     println!("{} files are tidy", texts.len());
     Ok(())
@@ -57,7 +55,7 @@ fn is_text(path: &Path) -> bool {
     extension.is_some_and(|extension| TEXTS.iter().any(|text| extension == *text))
 }
 
-fn findings(texts: &[Text], hosts: &BTreeSet<String>) -> Vec<String> {
+fn findings(texts: &[Text]) -> Vec<String> {
     let mut findings = Vec::new();
     let paths: BTreeSet<_> = texts.iter().map(|text| text.path.as_path()).collect();
     let functions = functions(texts);
@@ -71,7 +69,7 @@ fn findings(texts: &[Text], hosts: &BTreeSet<String>) -> Vec<String> {
         if text.path.starts_with("docs/rfc") && text.has_extension("md") {
             findings.extend(clauses(text, &functions));
         }
-        findings.extend(leftovers(text, hosts));
+        findings.extend(leftovers(text));
     }
     findings
 }
@@ -91,18 +89,13 @@ const MACHINE_PATHS: [&str; 3] = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), 
 const UNTRACKED: &str = concat!("TO", "DO");
 const UNFINISHED: [&str; 2] = [concat!("FIX", "ME"), concat!("XX", "X")];
 
-fn leftovers(text: &Text, hosts: &BTreeSet<String>) -> Vec<String> {
+fn leftovers(text: &Text) -> Vec<String> {
     let mut found = Vec::new();
     for (number, line) in text.text.lines().enumerate() {
         let at = text.at(number + 1);
         for path in MACHINE_PATHS.iter().filter(|path| is_absolute(line, path)) {
             found.push(format!(
                 "{at}: `{path}` is a path of one machine; say it from the repository or the user cache"
-            ));
-        }
-        for host in hosts.iter().filter(|host| line.contains(host.as_str())) {
-            found.push(format!(
-                "{at}: `{host}` is this machine's registry; remove it, others cannot reach it"
             ));
         }
         for word in UNFINISHED.iter().filter(|word| has_word(line, word)) {

@@ -6,6 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::process;
+
 /// Folders that are never ours to look into.
 const FOREIGN: [&str; 2] = ["target", ".git"];
 
@@ -31,6 +33,35 @@ pub(crate) fn cargo() -> Command {
 
 /// How the names of the variables begin that `cargo run` sets for the program it runs.
 const DESCRIBES_XTASK: [&str; 3] = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_"];
+
+/// Ours that others run: a lab is made of the two, and the manifest comes out of the first.
+pub(crate) const PROGRAMS: [&str; 2] = ["ferrolb", "ferrolb-lab"];
+
+/// Builds [`PROGRAMS`], always together: cargo would build their dependencies twice, with the
+/// features that each of them alone asks for.
+///
+/// # Errors
+/// When they do not compile.
+pub(crate) fn build(mode: Quiet) -> Result<()> {
+    let mut build = cargo();
+    build.args(["build", "--locked"]).args(PROGRAMS.iter().flat_map(|name| ["--package", name]));
+    if mode == Quiet::Yes {
+        build.arg("--quiet");
+    }
+    process::run(&mut build)
+}
+
+/// Whether cargo shows its progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quiet {
+    Yes,
+    No,
+}
+
+/// Where the program `name` of [`PROGRAMS`] is once it is built.
+pub(crate) fn program(name: &str) -> PathBuf {
+    target().join("debug").join(name)
+}
 
 /// Cargo's output folder.
 pub(crate) fn target() -> PathBuf {

@@ -48,7 +48,7 @@ pub async fn connect() -> Result<Client, ConnectError> {
     Ok(Client::new(service, config.default_namespace))
 }
 
-/// The longest silence of a dead connection: [`KEEPALIVE_IDLE`] and all retries.
+/// The longest silence of a dead connection: the idle time before the first probe, and all retries.
 pub const DEAD_AFTER: Duration = Duration::from_secs(10);
 /// A quiet connection is probed after this time: 8 watches of 1,000 nodes are 2,000 probes a second.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(4);

@@ -6,7 +6,7 @@
 //!
 //! # Layout
 //! [`clock`] turns the host's monotonic clock into [`ferrolb_vocab::Instant`]; [`log`] starts
-//! logging, [`fields`] is the dictionary of its field names, [`chain`] prints an error with its
+//! logging, [`fields`] is the dictionary of its field names, [`chain()`] prints an error with its
 //! causes, [`RateLimit`] keeps a repeating warning short; [`metrics`] makes the registry;
 //! [`health`] holds what `/healthz` and `/readyz` answer, and [`admin`] answers it over HTTP.
 

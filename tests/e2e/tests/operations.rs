@@ -19,6 +19,9 @@ fn metrics_count_what_was_given_and_announced() {
     cluster.create_pool();
     cluster.create_web();
     assert_eq!(cluster.announcer("svc-lb"), "master");
+    // The announcement told the client before it asked; make it ask.
+    cluster.lab.exec("client", &["ip", "neigh", "flush", "all"]).expect("runs");
+    cluster.curl("http://192.168.100.240");
     let metric = |host: &str, address: &str, line: &str| {
         eventually(&format!("{line} on {host}"), || {
             let metrics = admin(&cluster, host, address, "/metrics")?;
