@@ -30,6 +30,7 @@ use ferrolb_link::{DriverGone, L2Driver, L2Handle, L2Metrics};
 use ferrolb_liveness::{Event as LivenessEvent, Timing};
 use ferrolb_peering::{Liveness, LivenessConfig, LivenessHandle, LivenessMetrics, LivenessView, liveness};
 use ferrolb_plan::{Action, Exclusions};
+use ferrolb_telemetry::{RateLimit, clock};
 use ferrolb_vocab::{Link, NodeName};
 use tokio::sync::{mpsc, watch};
 
@@ -42,6 +43,8 @@ use report::ReportTask;
 const IDLE_PASS: Duration = Duration::from_secs(20);
 /// After the farewell to the other speakers, this one answers on until they have taken over.
 const LEAVE_OVERLAP: Duration = Duration::from_millis(500);
+/// A conflict repeats with every packet of the other host.
+const CONFLICT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// Where the API server does not say which address the node has.
 const ANY_ADDRESS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
 
@@ -68,14 +71,14 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
     let mut stopped = std::pin::pin!(process.stopped());
 
     let links = ferrolb_link::follow().await.context("the host's interfaces cannot be followed")?;
-    let L2Driver { handle: l2, events: mut l2_events, task: _ } = L2Driver::spawn(links.clone(), l2_metrics);
+    let L2Driver { handle: l2, events: l2_events, task: _ } = L2Driver::spawn(links.clone(), l2_metrics);
     tokio::select! {
         () = local.synced() => {}
         () = &mut stopped => return Ok(()),
     }
     synced.set(true);
     let view = local.view(common.lb_class.as_deref(), &BTreeMap::new());
-    let Liveness { handle: mesh, view: mut alive, events: mut liveness_events } =
+    let Liveness { handle: mesh, view: mut alive, events: liveness_events } =
         start_liveness(&config, &me, &view, liveness_metrics)?;
     mesh.set_peers(view.internal_ips.clone());
     // Before the mesh knows its peers, this node would believe itself alone and announce everything.
@@ -86,6 +89,11 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
     speaker.pass(view).await?;
     speaker.mesh.start();
     let mut sockets = speaker.l2.status();
+    let mut events = DriverEvents {
+        liveness: liveness_events,
+        l2: l2_events,
+        conflicts: RateLimit::new(CONFLICT_LOG_INTERVAL),
+    };
     announcing.set(true);
     tracing::info!(node = %me, "the speaker takes part");
 
@@ -99,7 +107,7 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
                 announcing.set(sockets.borrow_and_update().is_up());
                 continue;
             }
-            () = log_next(&mut liveness_events, &mut l2_events) => continue,
+            () = events.log_next() => continue,
             () = tokio::time::sleep(IDLE_PASS) => {}
             () = &mut stopped => break,
         }
@@ -163,22 +171,36 @@ fn start_liveness(
     liveness::spawn(config, metrics)
 }
 
-/// Logs the next thing a driver has to say.
-async fn log_next(liveness: &mut mpsc::Receiver<LivenessEvent>, l2: &mut mpsc::Receiver<ferrolb_l2::Event>) {
-    tokio::select! {
-        Some(event) = liveness.recv() => match event {
-            LivenessEvent::Alive(node) => tracing::info!(%node, "a speaker is alive"),
-            LivenessEvent::Dead { node, why } => {
-                tracing::warn!(%node, reason = ?why, "a speaker is dead, its addresses move");
+/// What the drivers have to say, for the log.
+struct DriverEvents {
+    liveness: mpsc::Receiver<LivenessEvent>,
+    l2: mpsc::Receiver<ferrolb_l2::Event>,
+    conflicts: RateLimit,
+}
+
+impl DriverEvents {
+    /// Logs the next event. Cancel-safe.
+    async fn log_next(&mut self) {
+        tokio::select! {
+            Some(event) = self.liveness.recv() => match event {
+                LivenessEvent::Alive(node) => tracing::info!(%node, "a speaker is alive"),
+                LivenessEvent::Dead { node, why } => {
+                    tracing::warn!(%node, reason = ?why, "a speaker is dead, its addresses move");
+                }
+            },
+            Some(ferrolb_l2::Event::Conflict(conflict)) = self.l2.recv() => {
+                if let Some(suppressed) = self.conflicts.admit(clock::now()) {
+                    tracing::warn!(
+                        ip = %conflict.address,
+                        mac = %conflict.mac,
+                        interface = %conflict.interface,
+                        suppressed,
+                        "another host claims an address that this node announces; find it by its hardware address"
+                    );
+                }
             }
-        },
-        Some(ferrolb_l2::Event::Conflict(conflict)) = l2.recv() => tracing::warn!(
-            ip = %conflict.address,
-            mac = %conflict.mac,
-            interface = %conflict.interface,
-            "another host claims an address that this node announces; find it by its hardware address"
-        ),
-        else => std::future::pending().await,
+            else => std::future::pending().await,
+        }
     }
 }
 

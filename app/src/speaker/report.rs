@@ -54,10 +54,9 @@ impl ReportTask {
             *current = report;
             changed
         });
-        for notice in notices {
-            if self.notices.try_send(notice).is_err() {
-                tracing::warn!("the API server takes no Events, one is dropped");
-            }
+        let dropped = notices.into_iter().filter_map(|notice| self.notices.try_send(notice).err()).count();
+        if dropped > 0 {
+            tracing::warn!(dropped, "the API server takes Events too slowly, some are dropped");
         }
     }
 }

@@ -20,7 +20,7 @@ use ferrolb_vocab::{Instant, InterfaceName, IpFamily, Link};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
-use tracing::{info, trace, warn};
+use tracing::{info, trace};
 
 use crate::metrics::L2Metrics;
 use crate::packet::Received;
@@ -243,11 +243,6 @@ impl Driver {
             }
         }
         while let Some(event) = self.announcer.poll_event() {
-            let Event::Conflict(conflict) = &event;
-            warn!(
-                ip = %conflict.address, mac = %conflict.mac, interface = %conflict.interface,
-                "another station claims an address announced here"
-            );
             if self.events.try_send(event).is_err() {
                 self.metrics.drop("EventQueueFull");
             }

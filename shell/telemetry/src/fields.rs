@@ -62,6 +62,8 @@ dictionary! {
     COUNT = "count";
     /// How many occurrences of this message were left out since it was last logged.
     SUPPRESSED = "suppressed";
+    /// How many of something were given up.
+    DROPPED = "dropped";
     /// What is spoken on a socket, such as `arp` or `ndp`.
     PROTOCOL = "protocol";
     /// FerroLB's own version.

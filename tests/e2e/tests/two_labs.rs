@@ -1,8 +1,8 @@
-//! A second lab beside the first, with IPv6 alone: names, ports and bridges do not collide, and
-//! an address is announced by Neighbor Discovery only.
+//! A second lab beside the first, with IPv6 alone and kube-proxy in iptables mode: names, ports and
+//! bridges do not collide, and an address is announced by Neighbor Discovery only.
 
 use ferrolb_e2e::{Cluster, LAB_DEFAULT, eventually, pool_yaml, say, service_yaml};
-use ferrolb_lab::config::IpFamily;
+use ferrolb_lab::config::{IpFamily, ProxyMode};
 use ferrolb_lab::{Lab, LabConfig};
 
 const SECOND: &str = "ferrolbsix";
@@ -24,8 +24,13 @@ fn a_cluster_of_ipv6_alone_lives_beside_another() {
     first.create_pool();
     first.create_web();
     let _down = Down;
-    let config =
-        LabConfig { name: SECOND.into(), nodes: 2, ip_family: IpFamily::Ipv6, ..LabConfig::default() };
+    let config = LabConfig {
+        name: SECOND.into(),
+        nodes: 2,
+        ip_family: IpFamily::Ipv6,
+        proxy_mode: ProxyMode::Iptables,
+        ..LabConfig::default()
+    };
     let second = Cluster { lab: Lab::up(config).unwrap_or_else(|error| panic!("{error:#}")) };
     second.apply(&pool_yaml("six", &["fd00:100::240-fd00:100::250"]));
     second.create_example("rs-web-v1.yaml");

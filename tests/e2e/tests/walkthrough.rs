@@ -163,6 +163,25 @@ fn walkthrough_004_the_client_address_survives_under_policy_local() {
 }
 
 #[test]
+fn walkthrough_004_a_node_port_under_policy_local_answers_only_where_a_pod_is() {
+    let cluster = Cluster::fresh();
+    cluster.create_example("rs-web.yaml");
+    cluster.create_example("svc-web-node.yaml");
+    cluster.create_example("svc-web-node-et.yaml");
+    for node in ["192.168.100.200", "192.168.100.201", "192.168.100.202"] {
+        assert!(cluster.curl(&format!("http://{node}:30123")).starts_with("You've hit rs-web-"));
+    }
+    let client = cluster.lab.address("client").expect("the lab has a client").to_string();
+    let pods = cluster.get(&["pods", "-l", "app=node-web"]);
+    let node_of = |pod: &serde_json::Value| pod["status"]["hostIP"].as_str().map(str::to_owned);
+    let with_pod =
+        pods["items"].as_array().and_then(|pods| pods.iter().find_map(node_of)).expect("a Pod runs");
+    assert_eq!(cluster.curl(&format!("http://{with_pod}:30125/ip")), client, "nobody took its place");
+    let refused = cluster.curl_once("http://192.168.100.200:30125");
+    assert!(refused.is_err(), "the master has no Pod, yet it answers: {refused:?}");
+}
+
+#[test]
 fn both_families_of_a_service_are_given_and_reached() {
     let cluster = Cluster::fresh();
     cluster.apply(&pool_yaml("dual", &["192.168.100.240-192.168.100.250", "fd00:100::240-fd00:100::250"]));
