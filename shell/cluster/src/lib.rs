@@ -10,6 +10,7 @@
 //! people at the object; [`lease`] elects the leading controller.
 
 pub mod client;
+mod config;
 pub mod controller;
 pub mod errors;
 pub mod events;

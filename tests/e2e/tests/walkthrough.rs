@@ -83,26 +83,47 @@ fn walkthrough_004_from_replica_sets_to_a_sticky_load_balancer() {
 #[test]
 fn walkthrough_002_without_any_advertisement_a_node_port_service_becomes_a_load_balancer() {
     let cluster = Cluster::fresh();
-    cluster.create_example("rs-web-v1.yaml");
-    cluster.apply(
-        "apiVersion: v1\nkind: Service\nmetadata: {name: ingress-nginx-controller}\nspec:\n  type: NodePort\n  \
-         ports: [{name: http, port: 80, targetPort: 8080}]\n  selector: {app: node-web-v1}\n",
-    );
     let created = cluster.create_example("ip-pool.metallb.yml");
     assert_eq!(created, "ipaddresspool.metallb.io/my-ip-pool created\n");
     let table = cluster.kubectl(&["get", "ipaddresspools.metallb.io", "-n", "metallb-system"]);
     let header: Vec<&str> = table.lines().next().unwrap_or_default().split_whitespace().collect();
     assert_eq!(header.join(" "), "NAME AUTO ASSIGN AVOID BUGGY IPS ADDRESSES");
-    assert_eq!(columns(&table, "my-ip-pool")[1..3], ["true", "false"]);
+    assert_eq!(columns(&table, "my-ip-pool")[1..], ["true", "false", "[\"192.168.100.97-192.168.100.99\"]"]);
+
+    cluster.create_example("ingress-nginx-controller.yaml");
+    let ingress = |args: &[&str]| cluster.kubectl(&[&["-n", "ingress-nginx"], args].concat());
+    let services = ingress(&["get", "services"]);
+    let before = columns(&services, "ingress-nginx-controller");
+    assert_eq!((before[1].as_str(), before[4].as_str()), ("NodePort", "80:30982/TCP,443:30859/TCP"));
 
     let patch = r#"{"spec":{"type":"LoadBalancer"}}"#;
-    cluster.kubectl(&["patch", "service", "ingress-nginx-controller", "-p", patch]);
-    let address = eventually("the Service has an address", || {
-        cluster.addresses("ingress-nginx-controller").first().cloned().ok_or_else(|| "none".into())
+    ingress(&["patch", "service", "ingress-nginx-controller", "-p", patch]);
+    eventually("the Service has the pool's first address and keeps its node ports", || {
+        let services = ingress(&["get", "services"]);
+        let found = columns(&services, "ingress-nginx-controller");
+        let expected = ["LoadBalancer", &before[2], "192.168.100.97", "80:30982/TCP,443:30859/TCP"];
+        if found[1..5] == expected { Ok(()) } else { Err(services) }
     });
-    assert!(cluster.curl(&format!("http://{address}")).starts_with("You've hit rs-web-v1-"));
+    assert!(cluster.curl("http://192.168.100.97").starts_with("ingress-nginx-controller-"));
+    assert!(cluster.curl("http://192.168.100.97:443").starts_with("ingress-nginx-controller-"));
     let pool = ["ipaddresspool", "my-ip-pool", "-n", "metallb-system"];
     cluster.wait_condition(&pool, "Ready", "True InNodeSubnet");
+}
+
+#[test]
+fn walkthrough_003_node_ports_spread_over_the_pods_of_a_deployment() {
+    let cluster = Cluster::fresh();
+    cluster.kubectl(&["create", "deployment", "np-pods", "--image=sysnet4admin/echo-hname"]);
+    cluster.create_example("nodeport.yaml");
+    for node in ["192.168.100.200", "192.168.100.201", "192.168.100.202"] {
+        assert!(cluster.curl(&format!("http://{node}:30000")).starts_with("np-pods-"));
+    }
+    cluster.kubectl(&["scale", "deployment", "np-pods", "--replicas=3"]);
+    assert_eq!(cluster.wait_answers("http://192.168.100.201:30000", 3).len(), 3);
+    cluster.kubectl(&["expose", "deployment", "np-pods", "--type=NodePort", "--name=np-svc-v2", "--port=80"]);
+    let service = cluster.get(&["service", "np-svc-v2"]);
+    let port = &service["spec"]["ports"][0]["nodePort"];
+    assert!(cluster.curl(&format!("http://192.168.100.202:{port}")).starts_with("np-pods-"));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use kube::runtime::reflector::Store;
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
 
+use crate::config::ConfigStores;
 use crate::parse::service::{Ownership, key, ownership};
 use crate::parse::{ObjectError, advertisement, node, pool, readable};
 use crate::watches::{GuardedStore, Watches, synced};
@@ -26,9 +27,7 @@ pub struct ControllerWatches {
     namespaces: Store<Namespace>,
     nodes: Store<Node>,
     node_states: Store<NodeState>,
-    pools: Vec<GuardedStore<IpAddressPool>>,
-    l2_advertisements: Vec<GuardedStore<L2Advertisement>>,
-    bgp_advertisements: Vec<GuardedStore<BgpAdvertisement>>,
+    config: ConfigStores,
 }
 
 /// Everything the controller decides on, parsed.
@@ -80,9 +79,7 @@ impl ControllerWatches {
             namespaces: watches.follow(Api::all(client.clone()), all(), |_| ()),
             nodes: watches.follow(Api::all(client.clone()), all(), strip_node),
             node_states: watches.follow(Api::all(client.clone()), all(), |_| ()),
-            pools: watches.follow_config(client, namespaces),
-            l2_advertisements: watches.follow_config(client, namespaces),
-            bgp_advertisements: watches.follow_config(client, namespaces),
+            config: ConfigStores::start(watches, client, namespaces),
         }
     }
 
@@ -92,15 +89,7 @@ impl ControllerWatches {
         synced(&self.namespaces).await;
         synced(&self.nodes).await;
         synced(&self.node_states).await;
-        for store in &self.pools {
-            synced(store).await;
-        }
-        for store in &self.l2_advertisements {
-            synced(store).await;
-        }
-        for store in &self.bgp_advertisements {
-            synced(store).await;
-        }
+        self.config.synced().await;
     }
 
     /// The cluster now.
@@ -108,8 +97,8 @@ impl ControllerWatches {
     pub fn view(&self, lb_class: Option<&str>) -> ControllerView {
         let mut view = ControllerView::default();
         view.add_services(&self.services.state(), lb_class);
-        view.add_pools(&self.pools, &self.namespaces.state());
-        view.add_advertisements(&self.l2_advertisements, &self.bgp_advertisements);
+        view.add_pools(&self.config.pools, &self.namespaces.state());
+        view.add_advertisements(&self.config.l2_advertisements, &self.config.bgp_advertisements);
         let states = self.node_states.state();
         view.nodes = nodes(&self.nodes.state(), &states);
         view

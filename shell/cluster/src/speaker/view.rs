@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ferrolb_api::{BgpAdvertisement, IpAddressPool, L2Advertisement, NodeState, ServiceL2Status};
+use ferrolb_api::{IpAddressPool, NodeState, ServiceL2Status};
 use ferrolb_plan as plan;
 use ferrolb_vocab::{IpRange, NodeName, PoolName, ServiceKey};
 use k8s_openapi::api::core::v1::{Node, ObjectReference, Service};
@@ -13,6 +13,7 @@ use kube::runtime::reflector::Store;
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
 
+use crate::config::ConfigStores;
 use crate::controller::view::{advertisements, nodes, strip_node};
 use crate::parse::endpoints::serving_endpoints;
 use crate::parse::service::{Ownership, key, ownership, planned};
@@ -26,9 +27,7 @@ pub struct SpeakerWatches {
     endpoint_slices: Store<EndpointSlice>,
     nodes: Store<Node>,
     pub(super) node_states: Store<NodeState>,
-    pools: Vec<GuardedStore<IpAddressPool>>,
-    l2_advertisements: Vec<GuardedStore<L2Advertisement>>,
-    bgp_advertisements: Vec<GuardedStore<BgpAdvertisement>>,
+    config: ConfigStores,
     pub(super) l2_statuses: Store<ServiceL2Status>,
 }
 
@@ -60,9 +59,7 @@ impl SpeakerWatches {
             endpoint_slices: watches.follow(Api::all(client.clone()), all(), |_| ()),
             nodes: watches.follow(Api::all(client.clone()), all(), strip_node),
             node_states: watches.follow(Api::all(client.clone()), all(), |_| ()),
-            pools: watches.follow_config(client, namespaces),
-            l2_advertisements: watches.follow_config(client, namespaces),
-            bgp_advertisements: watches.follow_config(client, namespaces),
+            config: ConfigStores::start(watches, client, namespaces),
             l2_statuses: watches.follow(Api::namespaced(client.clone(), own_namespace), all(), |_| ()),
         }
     }
@@ -74,22 +71,14 @@ impl SpeakerWatches {
         synced(&self.nodes).await;
         synced(&self.node_states).await;
         synced(&self.l2_statuses).await;
-        for store in &self.pools {
-            synced(store).await;
-        }
-        for store in &self.l2_advertisements {
-            synced(store).await;
-        }
-        for store in &self.bgp_advertisements {
-            synced(store).await;
-        }
+        self.config.synced().await;
     }
 
     /// The cluster now. `known` are the ranges that each pool had in an earlier view.
     #[must_use]
     pub fn view(&self, lb_class: Option<&str>, known: &BTreeMap<PoolName, plan::Pool>) -> SpeakerView {
         let mut endpoints = serving_endpoints(&self.endpoint_slices.state());
-        let mut view = SpeakerView { pools: pools(&self.pools, known), ..SpeakerView::default() };
+        let mut view = SpeakerView { pools: pools(&self.config.pools, known), ..SpeakerView::default() };
         for service in self.services.state() {
             if ownership(&service, lb_class) == Ownership::Ours {
                 let key = key(&service);
@@ -98,8 +87,8 @@ impl SpeakerWatches {
                 view.services.insert(key, planned(&service, endpoints));
             }
         }
-        let (l2, unreadable) = readable(&self.l2_advertisements);
-        view.advertisements = advertisements(&l2, &unreadable, &self.bgp_advertisements);
+        let (l2, unreadable) = readable(&self.config.l2_advertisements);
+        view.advertisements = advertisements(&l2, &unreadable, &self.config.bgp_advertisements);
         view.add_nodes(&self.nodes.state(), &self.node_states.state());
         view
     }
