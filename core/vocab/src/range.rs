@@ -94,6 +94,35 @@ impl IpRange {
             && address_value(other.start) <= address_value(self.end)
     }
 
+    /// The part that both have in common.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Option<Self> {
+        if !self.overlaps(other) {
+            return None;
+        }
+        let start = address_value(self.start).max(address_value(other.start));
+        let end = address_value(self.end).min(address_value(other.end));
+        let family = self.family();
+        Some(Self { start: family.address(start), end: family.address(end) })
+    }
+
+    /// What is left of the range without the addresses of `other`: nothing, one part, or one on
+    /// either side.
+    pub fn without(self, other: Self) -> impl Iterator<Item = Self> {
+        let family = self.family();
+        let (start, end) = (address_value(self.start), address_value(self.end));
+        let common =
+            self.intersection(other).map(|common| (address_value(common.start), address_value(common.end)));
+        let part = |first: u128, last: u128| Self { start: family.address(first), end: family.address(last) };
+        let (below, above) = match common {
+            None => (Some(self), None),
+            Some((first, last)) => {
+                ((start < first).then(|| part(start, first - 1)), (last < end).then(|| part(last + 1, end)))
+            }
+        };
+        below.into_iter().chain(above)
+    }
+
     /// How many addresses the range holds, saturating at `u128::MAX` for `::/0`.
     #[must_use]
     pub const fn size(self) -> u128 {
@@ -163,6 +192,22 @@ mod tests {
         assert!(message("10.0.0.1").contains("10.0.0.1/32 for one address"));
         assert!(message("10.0.0.1-10.0.0.999").contains("\"10.0.0.999\" is not an IP address"));
         assert!(message("").contains("neither a CIDR nor a range"));
+    }
+
+    #[test]
+    fn taking_addresses_out_leaves_what_lies_beside_them() {
+        let without = |taken: &str| {
+            let left = range("10.0.0.1-10.0.0.9").without(range(taken));
+            left.map(|left| left.to_string()).collect::<alloc::vec::Vec<_>>()
+        };
+        assert_eq!(without("10.0.0.4-10.0.0.5"), ["10.0.0.1-10.0.0.3", "10.0.0.6-10.0.0.9"]);
+        assert_eq!(without("10.0.0.0-10.0.0.5"), ["10.0.0.6-10.0.0.9"]);
+        assert_eq!(without("10.0.0.9-10.0.0.20"), ["10.0.0.1-10.0.0.8"]);
+        assert_eq!(without("10.0.0.0/24"), [""; 0]);
+        assert_eq!(without("10.0.1.0/24"), ["10.0.0.1-10.0.0.9"]);
+        assert_eq!(without("::/0"), ["10.0.0.1-10.0.0.9"]);
+        let ends: alloc::vec::Vec<_> = range("::/0").without(range("::1/128")).collect();
+        assert_eq!(ends.len(), 2, "the ends of the family do not overflow");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Any sequence of events, against a model that knows nothing but what may be: it looks at every address of every
-//! pool and at every pair of Services. `PROPTEST_CASES` sets the number of sequences, of 400 events on average.
+//! pool and at every pair of Services.
 
 use std::boxed::Box;
 use std::collections::BTreeSet;
@@ -231,7 +231,12 @@ fn essence(allocator: &Allocator) -> Vec<Essence<'_>> {
     allocator.decisions().iter().map(essence).collect()
 }
 
+/// 400 events each on average: a million in all.
+const SEQUENCES: u32 = 2_600;
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(SEQUENCES))]
+
     #[test]
     fn whatever_happens_only_what_the_model_allows_is_decided(
         start in pools(), events in vec(event(), 1..800)
