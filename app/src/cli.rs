@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{ControllerConfig, SpeakerConfig};
+use crate::migrate::{self, MigrateConfig};
+use crate::what_if::{self, PlanConfig};
 use crate::{controller, speaker};
 
 /// Makes a bare-metal Kubernetes cluster reachable from outside.
@@ -21,12 +23,16 @@ enum Command {
     Controller(ControllerConfig),
     /// Announces the addresses that this node owns (one on every node)
     Speaker(SpeakerConfig),
+    /// Says which Services a change would give, take or move an address, and writes nothing
+    Plan(PlanConfig),
+    /// Converts MetalLB's configuration of before 0.13, a ConfigMap, into objects
+    Migrate(MigrateConfig),
     /// Prints the CustomResourceDefinitions as YAML
     Crds,
 }
 
-/// Runs the command line; the exit code is 0, 1 after a failure, or 64 (`EX_USAGE`) when the
-/// command line itself is wrong.
+/// Runs the command line; the exit code is 0, 1 after a failure, 64 (`EX_USAGE`) when the
+/// command line itself is wrong, or 2 when a planned change takes something away.
 #[must_use]
 pub fn main() -> ExitCode {
     match Cli::try_parse() {
@@ -38,15 +44,18 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
+fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Controller(config) => block_on(controller::run(config)),
-        Command::Speaker(config) => block_on(speaker::run(config)),
-        Command::Crds => print(&ferrolb_api::crds_yaml()),
+        Command::Controller(config) => block_on(controller::run(config))?,
+        Command::Speaker(config) => block_on(speaker::run(config))?,
+        Command::Plan(config) => return block_on(what_if::run(config)),
+        Command::Migrate(config) => block_on(migrate::run(config))?,
+        Command::Crds => print(&ferrolb_api::crds_yaml())?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn block_on(process: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn block_on<T>(process: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()?;
     runtime.block_on(process)
@@ -58,9 +67,9 @@ fn print(text: &str) -> anyhow::Result<()> {
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a failing command goes to the terminal")]
-fn report(result: anyhow::Result<()>) -> ExitCode {
+fn report(result: anyhow::Result<ExitCode>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

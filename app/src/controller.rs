@@ -9,13 +9,14 @@
 mod decide;
 mod metrics;
 
+pub(crate) use decide::conditions;
 pub use decide::{Decider, Decisions};
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ferrolb_api::CONTROLLER;
-use ferrolb_cluster::controller::{ControllerWatches, StatusWriter};
+use ferrolb_cluster::controller::{ConfigurationStateWriter, ControllerWatches, StatusWriter};
 use ferrolb_cluster::errors::{brief, is_absent, is_conflict};
 use ferrolb_cluster::lease::Elector;
 use ferrolb_cluster::{Dirty, EventWriter, Watches};
@@ -44,6 +45,8 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let dirty = Dirty::default();
     let mut watches = Watches::new(dirty.clone());
     let local = ControllerWatches::start(&mut watches, &process.client, &common.config_namespaces);
+    let configuration_state =
+        ConfigurationStateWriter::start(&mut watches, &process.client, &common.namespace);
     let ready = process.readiness.register("synced");
     let metrics = Metrics::register(&mut process.registry);
     let admin = process.serve_admin(config.admin_address).await?;
@@ -56,12 +59,13 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let mut leader = Leader {
         decider: None,
         writer: StatusWriter::new(process.client.clone()),
+        configuration_state,
         events: EventWriter::new(process.client.clone(), CONTROLLER, &common.pod_name),
         metrics,
     };
     let mut stopped = std::pin::pin!(process.stopped());
     tokio::select! {
-        () = local.synced() => {}
+        _ = async { tokio::join!(local.synced(), leader.configuration_state.synced()) } => {}
         () = &mut stopped => return Ok(()),
     }
     ready.set(true);
@@ -93,6 +97,7 @@ struct Leader {
     /// Absent while another replica leads: what it would remember is outdated then.
     decider: Option<Decider>,
     writer: StatusWriter,
+    configuration_state: ConfigurationStateWriter,
     events: EventWriter,
     metrics: Metrics,
 }
@@ -107,8 +112,13 @@ impl Leader {
         });
         let decisions = decider.decide(&view);
         self.metrics.record(&view, &decisions);
-        let services_written = write_services(&self.writer, &decisions).await;
-        let config_written = self.write_config(&decisions).await;
+        // Side by side, so that an error in the configuration is told at once, however many
+        // Services it concerns.
+        let (services_written, config_written, state_written) = tokio::join!(
+            write_services(&self.writer, &decisions),
+            write_config(&self.writer, decider, &decisions),
+            write_state(&mut self.configuration_state, &decisions),
+        );
         for (object, notice) in &decisions.notices {
             if let Err(error) = self.events.tell(object, notice).await {
                 tracing::warn!(
@@ -118,26 +128,31 @@ impl Leader {
                 );
             }
         }
-        services_written && config_written
+        services_written && config_written && state_written
     }
+}
 
-    async fn write_config(&mut self, decisions: &Decisions) -> bool {
-        let Some(decider) = &mut self.decider else { return true };
-        let mut complete = true;
-        for write in &decisions.config {
-            match self.writer.write_config(&write.object, &write.conditions, write.usage.as_ref()).await {
-                Ok(version) => decider.config_written(write, version),
-                // Deleted meanwhile: there is nobody left to tell.
-                Err(error) if is_absent(&error) => {}
-                Err(error) => {
-                    let object = write.object.reference.name.as_deref().unwrap_or_default();
-                    tracing::warn!(object, error = brief(&error), "a status was not written and is retried");
-                    complete = false;
-                }
+async fn write_state(writer: &mut ConfigurationStateWriter, decisions: &Decisions) -> bool {
+    let Err(error) = writer.write(&decisions.configuration).await else { return true };
+    tracing::warn!(error = brief(&error), "the ConfigurationState was not written and is retried");
+    false
+}
+
+async fn write_config(writer: &StatusWriter, decider: &mut Decider, decisions: &Decisions) -> bool {
+    let mut complete = true;
+    for write in &decisions.config {
+        match writer.write_config(&write.object, &write.conditions, write.usage.as_ref()).await {
+            Ok(version) => decider.config_written(write, version),
+            // Deleted meanwhile: there is nobody left to tell.
+            Err(error) if is_absent(&error) => {}
+            Err(error) => {
+                let object = write.object.reference.name.as_deref().unwrap_or_default();
+                tracing::warn!(object, error = brief(&error), "a status was not written and is retried");
+                complete = false;
             }
         }
-        complete
     }
+    complete
 }
 
 async fn write_services(writer: &StatusWriter, decisions: &Decisions) -> bool {

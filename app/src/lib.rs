@@ -7,11 +7,13 @@
 //!
 //! # Layout
 //! [`cli`] and [`config`] are what the operator types; [`controller`] gives addresses;
-//! [`speaker`] announces them; [`process`] is what both need to live: client, signals,
-//! admin endpoint.
+//! [`speaker`] announces them; [`process`] is what both need to live: client, signals, admin
+//! endpoint. [`what_if`] tries a change out on a copy.
 
 pub mod cli;
 pub mod config;
 pub mod controller;
+pub mod migrate;
 pub mod process;
 pub mod speaker;
+pub mod what_if;

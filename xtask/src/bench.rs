@@ -11,11 +11,14 @@ use clap::Args;
 
 use crate::workspace;
 
+mod allocation;
 mod lab;
 mod machine;
+mod peer;
 mod report;
 mod samples;
 
+use peer::Peer;
 use report::{Goal, Report, Row};
 use samples::Summary;
 
@@ -30,13 +33,24 @@ struct Benchmark {
     name: &'static str,
     about: &'static str,
     run: fn() -> Result<Vec<Row>>,
+    /// Whom ours is compared with.
+    peers: &'static [Peer],
 }
 
-const BENCHMARKS: [Benchmark; 1] = [Benchmark {
-    name: "lab",
-    about: "how long the lab takes to come up, to be reset and to go",
-    run: lab::run,
-}];
+const BENCHMARKS: [Benchmark; 2] = [
+    Benchmark {
+        name: "lab",
+        about: "how long the lab takes to come up, to be reset and to go",
+        run: lab::run,
+        peers: &[],
+    },
+    Benchmark {
+        name: "allocation",
+        about: "addresses for 5,000 Services, a restart and a lost pool: MetalLB's controller and ours",
+        run: allocation::run,
+        peers: &[peer::METALLB],
+    },
+];
 
 /// Runs the benchmarks asked for.
 ///
@@ -60,11 +74,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut missed = Vec::new();
     for benchmark in BENCHMARKS.iter().filter(asked) {
         let rows = (benchmark.run)().with_context(|| format!("benchmark {}", benchmark.name))?;
+        let mut versions = machine::versions();
+        versions.extend(benchmark.peers.iter().map(|peer| (peer.name.to_owned(), peer.version().to_owned())));
         let report = Report {
             name: benchmark.name.to_owned(),
             date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
             machine: machine::describe(),
-            versions: machine::versions(),
+            versions,
             rows,
         };
         let dir = workspace::target().join("bench");

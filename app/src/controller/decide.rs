@@ -4,19 +4,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ferrolb_api::annotations::Annotation;
 use ferrolb_api::conditions::{ACCEPTED, ADDRESS_ALLOCATED, READY};
 use ferrolb_api::events::EventReason;
 use ferrolb_api::ip_address_pool::IpAddressPoolStatus;
 use ferrolb_cluster::Notice;
 use ferrolb_cluster::controller::writes::says;
 use ferrolb_cluster::controller::{Condition, ConfigObject, ControllerView, ServiceStatus};
-use ferrolb_cluster::parse::service::request;
-use ferrolb_ipam::{Allocator, Change, Decision, Refusal, ServiceRequest, Usage, Wanted};
+use ferrolb_cluster::parse::service::{allocated_addresses, is_marked};
+use ferrolb_ipam::{Allocator, Change, Decision, Refusal, Usage, Wanted};
 use ferrolb_plan::coverage;
 use ferrolb_vocab::{PoolName, ServiceKey};
 use k8s_openapi::api::core::v1::{ObjectReference, Service};
-use kube::{Resource, ResourceExt};
+use kube::Resource;
+
+mod configuration;
+mod deprecated;
 
 /// Decides, and remembers what was decided and told.
 #[derive(Debug, Default)]
@@ -25,6 +27,7 @@ pub struct Decider {
     /// The last word about each Service: nothing is logged or told twice in a row.
     told: BTreeMap<ServiceKey, String>,
     foreign: BTreeMap<ServiceKey, String>,
+    deprecated: deprecated::Told,
     /// What was written to each configuration object, by UID. MetalLB's CRDs prune conditions:
     /// what was written may not be there, and is not written again until somebody changes the
     /// object or there is something new to say.
@@ -32,12 +35,14 @@ pub struct Decider {
 }
 
 /// What one pass found to do.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Decisions {
     /// Services with the status they should have.
     pub services: Vec<(Arc<Service>, ServiceStatus)>,
     /// Configuration objects whose status has to change.
     pub config: Vec<ConfigWrite>,
+    /// The verdict on the configuration as a whole, for the `ConfigurationState`.
+    pub configuration: Condition,
     /// Events to tell.
     pub notices: Vec<(ObjectReference, Notice)>,
     /// How full each pool is.
@@ -69,28 +74,42 @@ pub struct ConfigWrite {
 impl Decider {
     /// Decides about everything in `view`.
     pub fn decide(&mut self, view: &ControllerView) -> Decisions {
-        let requests: BTreeMap<ServiceKey, ServiceRequest> =
-            view.services.iter().map(|(key, service)| (key.clone(), request(service))).collect();
+        let requests = view.requests();
         let allocated = self.allocator.reconcile(&view.pools, &requests).clone();
-        let mut decisions = Decisions { usage: self.allocator.usage(&view.pools), ..Decisions::default() };
+        let mut decisions = Decisions {
+            services: Vec::new(),
+            config: Vec::new(),
+            configuration: configuration::verdict(&view.config),
+            notices: Vec::new(),
+            usage: self.allocator.usage(&view.pools),
+            refused: BTreeMap::new(),
+        };
         for (key, decision) in &allocated {
-            let Some(service) = view.services.get(key) else { continue };
+            let (Some(service), Some(request)) = (view.services.get(key), requests.get(key)) else {
+                continue;
+            };
             if let Some(refusal) = decision.refusal() {
                 *decisions.refused.entry(refusal.reason()).or_default() += 1;
             }
             let mut notices = self.notices(key, decision);
-            if let Some(Wanted::Unreadable { why }) = requests.get(key).map(|request| &request.wanted) {
+            if let Wanted::Unreadable { why } = &request.wanted {
                 // What it has it keeps; but nobody should believe that the wish was granted.
                 notices.extend(self.once(key, &Refusal::RequestUnreadable { why: why.clone() }));
             }
+            notices.extend(self.deprecated.notices(key, service));
             let reference = service.object_ref(&());
             decisions.notices.extend(notices.into_iter().map(|notice| (reference.clone(), notice)));
-            decisions.services.push((Arc::clone(service), status(decision)));
+            let status = ServiceStatus { former: request.recorded.clone(), ..status(decision) };
+            decisions.services.push((Arc::clone(service), status));
         }
-        for service in view.others.iter().filter(|service| is_recorded_as_ours(service)) {
-            decisions.services.push((Arc::clone(service), ServiceStatus::default()));
+        for service in view.others.iter().filter(|service| is_marked(service)) {
+            let former = allocated_addresses(service, &view.pools);
+            decisions
+                .services
+                .push((Arc::clone(service), ServiceStatus { former, ..ServiceStatus::default() }));
         }
         self.told.retain(|key, _| view.services.contains_key(key));
+        self.deprecated.forget_all_but(&view.services);
         self.mention_foreign(view);
         self.decide_config(view, &mut decisions);
         decisions
@@ -137,7 +156,7 @@ impl Decider {
                     None => {
                         self.told.remove(key);
                     }
-                    Some(missing) => notices.extend(self.once(key, missing)),
+                    Some(missing) => notices.extend(self.once_missing(key, missing)),
                 }
             }
             Decision::Refused(refused) => notices.extend(self.once(key, &refused.why)),
@@ -148,19 +167,33 @@ impl Decider {
     /// The Event about `refusal`, unless it was the last word about this Service already.
     fn once(&mut self, key: &ServiceKey, refusal: &Refusal) -> Option<Notice> {
         let text = refusal.to_string();
-        if self.told.insert(key.clone(), text.clone()).as_ref() == Some(&text) {
+        let (event, message) = if matches!(refusal, Refusal::RequestUnreadable { .. }) {
+            (EventReason::LoadBalancerFailed, text)
+        } else if matches!(refusal, Refusal::NotEnoughClusterIps { .. }) {
+            (EventReason::NotEnoughClusterIps, text)
+        } else {
+            (EventReason::AllocationFailed, format!("Failed to allocate IP for \"{key}\": {text}"))
+        };
+        self.once_as(key, event, (refusal.reason(), message))
+    }
+
+    /// The Event about the second address that `PreferDualStack` wishes and does not get.
+    fn once_missing(&mut self, key: &ServiceKey, missing: &Refusal) -> Option<Notice> {
+        let message = format!("cannot assign additional IP in PreferDualStack: {missing}");
+        self.once_as(key, EventReason::AdditionalAssignFailed, (missing.reason(), message))
+    }
+
+    fn once_as(
+        &mut self,
+        key: &ServiceKey,
+        event: EventReason,
+        (reason, message): (&'static str, String),
+    ) -> Option<Notice> {
+        if self.told.insert(key.clone(), message.clone()).as_ref() == Some(&message) {
             return None;
         }
-        let reason = refusal.reason();
-        tracing::warn!(service = %key, reason, error = text, "a Service does not get what it asks for");
-        let (event, message) = if matches!(refusal, Refusal::RequestUnreadable { .. }) {
-            (EventReason::LoadBalancerFailed, format!("{reason}: {text}"))
-        } else if matches!(refusal, Refusal::NotEnoughClusterIps { .. }) {
-            (EventReason::NotEnoughClusterIps, format!("{reason}: {text}"))
-        } else {
-            (EventReason::AllocationFailed, format!("{reason}: Failed to allocate IP for \"{key}\": {text}"))
-        };
-        Some(Notice::new(event, message))
+        tracing::warn!(service = %key, reason, error = message, "a Service does not get what it asks for");
+        Some(Notice::new(event, format!("{reason}: {message}")))
     }
 
     /// A Service of another class is not touched; only the log says so, once.
@@ -219,18 +252,12 @@ fn status(decision: &Decision) -> ServiceStatus {
             (None, Condition { type_: ADDRESS_ALLOCATED, holds: false, reason, message })
         }
     };
-    ServiceStatus { addresses: decision.addresses().to_vec(), pool, condition: Some(condition) }
+    let addresses = decision.addresses().to_vec();
+    ServiceStatus { addresses, former: Vec::new(), pool, condition: Some(condition) }
 }
 
-/// Whether a Service that is not load balanced (any more) still says that we gave it something.
-fn is_recorded_as_ours(service: &Service) -> bool {
-    let conditions = service.status.as_ref().and_then(|status| status.conditions.as_ref());
-    let mut conditions = conditions.into_iter().flatten();
-    service.annotations().contains_key(Annotation::IpAllocatedFromPool.key())
-        || conditions.any(|condition| condition.type_ == ADDRESS_ALLOCATED)
-}
-
-fn conditions(object: &ConfigObject, view: &ControllerView) -> Vec<Condition> {
+/// What is said at `object`: whether it is accepted, and whether it is in effect.
+pub(crate) fn conditions(object: &ConfigObject, view: &ControllerView) -> Vec<Condition> {
     let accepted = match object.errors.first() {
         None => Condition {
             type_: ACCEPTED,

@@ -8,6 +8,10 @@ pub const METALLB_PREFIX: &str = "metallb.io/";
 pub const DEPRECATED_PREFIX: &str = "metallb.universe.tf/";
 /// Prefix of annotations that only FerroLB knows.
 pub const FERROLB_PREFIX: &str = "ferrolb.io/";
+/// Written by the controller: the addresses that it gave, separated by commas. With the condition
+/// [`ADDRESS_ALLOCATED`](crate::conditions::ADDRESS_ALLOCATED) beside it, the record of which
+/// entries in the status are ours.
+pub const ALLOCATED_ADDRESSES: &str = "ferrolb.io/allocated-addresses";
 
 /// One of MetalLB's annotations, readable under both of its prefixes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

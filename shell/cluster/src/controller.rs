@@ -1,7 +1,11 @@
 //! What the controller sees, and what it writes.
 
+pub mod configuration_state;
+pub mod objects;
 pub mod view;
 pub mod writes;
 
+pub use configuration_state::ConfigurationStateWriter;
+pub use objects::{ControllerObjects, ListError, list_endpoint_slices};
 pub use view::{ConfigObject, ControllerView, ControllerWatches};
 pub use writes::{Condition, ServiceStatus, StatusWriter};

@@ -5,12 +5,12 @@
 //! whether a Service gets an address, or a node announces it, is decided in `core/`.
 //!
 //! # Layout
-//! [`client`] connects; [`watches`] keeps local copies; [`parse`] turns objects into values; [`controller`] and
+//! [`client`] connects; [`watches`] keeps local copies, [`config`] those of the configuration; [`parse`] turns objects into values; [`controller`] and
 //! [`speaker`] assemble the view of each process and write what it decided; [`events`] tells
 //! people at the object; [`lease`] elects the leading controller.
 
 pub mod client;
-mod config;
+pub mod config;
 pub mod controller;
 pub mod errors;
 pub mod events;

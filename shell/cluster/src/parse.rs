@@ -4,11 +4,14 @@
 pub mod advertisement;
 pub mod endpoints;
 pub mod node;
+pub mod occupied;
 pub mod pool;
 pub mod service;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Resource, ResourceExt};
+
+use crate::config::Guarded;
 
 /// What is wrong with one object, told at that object.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,14 +36,14 @@ pub const UNREADABLE: &str = "Unreadable";
 /// A field of the object's `spec` means nothing.
 pub const INVALID_SPEC: &str = "InvalidSpec";
 
-/// Splits a guarded copy into readable objects, sorted by name, and errors for the others.
-pub(crate) fn readable<K>(stores: &[crate::watches::GuardedStore<K>]) -> (Vec<K>, Vec<ObjectError>)
+/// Splits guarded objects into readable objects, sorted by name, and errors for the others.
+pub(crate) fn readable<K>(all: &[Guarded<K>]) -> (Vec<K>, Vec<ObjectError>)
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
     let mut objects = Vec::new();
     let mut errors = Vec::new();
-    for guarded in stores.iter().flat_map(kube::runtime::reflector::Store::state) {
+    for guarded in all {
         match &guarded.0 {
             Ok(object) => objects.push(object.clone()),
             Err(invalid) => errors.push(ObjectError::at(

@@ -36,14 +36,37 @@ pub(crate) struct Row {
 pub(crate) enum Goal {
     /// Even the greatest measurement stays below this.
     Below(f64),
+    /// Our median is at most this share of every peer's.
+    ShareOfPeer(f64),
+    /// None: the figure explains others.
+    Shown,
 }
+
+/// The goal of a row that is only shown.
+const NO_GOAL: &str = "none";
 
 impl Row {
     pub(crate) fn new(measure: &str, unit: &str, ours: Summary, goal: Goal) -> Self {
+        Self::compared(measure, unit, (ours, BTreeMap::new()), goal)
+    }
+
+    /// A row with our figures and the peers' by name.
+    pub(crate) fn compared(
+        measure: &str,
+        unit: &str,
+        (ours, peers): (Summary, BTreeMap<String, Summary>),
+        goal: Goal,
+    ) -> Self {
         let (goal, met) = match goal {
             Goal::Below(bound) => (format!("max < {bound} {unit}"), ours.max < bound),
+            Goal::ShareOfPeer(share) => {
+                let is_met = |peer: &Summary| ours.median <= share * peer.median;
+                let met = !peers.is_empty() && peers.values().all(is_met);
+                (format!("median ≤ {share:.2} of the peer's"), met)
+            }
+            Goal::Shown => (NO_GOAL.to_owned(), true),
         };
-        Self { measure: measure.to_owned(), unit: unit.to_owned(), ours, peers: BTreeMap::new(), goal, met }
+        Self { measure: measure.to_owned(), unit: unit.to_owned(), ours, peers, goal, met }
     }
 }
 
@@ -63,20 +86,26 @@ impl fmt::Display for Report {
         writeln!(f, "{}\n", versions.join(", "))?;
         writeln!(
             f,
-            "{:<24}{:<10}{:>10}{:>10}{:>10}{:>8}  goal",
+            "{:<32}{:<10}{:>10}{:>10}{:>10}{:>10}  goal",
             "measure", "who", "min", "median", "max", "ratio"
         )?;
         for row in &self.rows {
             let figures = |f: &mut fmt::Formatter<'_>, measure: &str, who: &str, of: Summary| {
-                let ratio = of.median / row.ours.median;
+                let ratio = match of.median / row.ours.median {
+                    ratio if ratio.is_finite() => format!("{ratio:.2}"),
+                    _by_nothing => "-".to_owned(),
+                };
                 write!(
                     f,
-                    "{measure:<24}{who:<10}{:>10.2}{:>10.2}{:>10.2}{ratio:>8.2}",
+                    "{measure:<32}{who:<10}{:>10.2}{:>10.2}{:>10.2}{ratio:>10}",
                     of.min, of.median, of.max
                 )
             };
             figures(f, &format!("{} ({})", row.measure, row.unit), "ferrolb", row.ours)?;
-            writeln!(f, "  {}: {}", row.goal, if row.met { "met" } else { "NOT MET" })?;
+            match row.goal.as_str() {
+                NO_GOAL => writeln!(f)?,
+                goal => writeln!(f, "  {goal}: {}", if row.met { "met" } else { "NOT MET" })?,
+            }
             for (peer, summary) in &row.peers {
                 figures(f, "", peer, *summary)?;
                 writeln!(f)?;
@@ -133,9 +162,19 @@ mod tests {
     }
 
     #[test]
+    fn a_share_of_the_peer_is_met_by_the_medians_and_not_without_a_peer() {
+        let peers = || BTreeMap::from([("bird".to_owned(), summary(8.0))]);
+        let met =
+            |ours: f64, peers| Row::compared("cpu", "s", (summary(ours), peers), Goal::ShareOfPeer(0.25)).met;
+        assert!(met(2.0, peers()));
+        assert!(!met(2.1, peers()));
+        assert!(!met(2.0, BTreeMap::new()));
+    }
+
+    #[test]
     fn the_table_compares_a_peer_with_ours() {
         let table = report().to_string();
-        assert!(table.contains("bird            4.50      5.00      5.50    2.50"), "{table}");
+        assert!(table.contains("bird            4.50      5.00      5.50      2.50"), "{table}");
         assert!(table.contains("max < 3 s: met"), "{table}");
     }
 }

@@ -3,6 +3,7 @@ use ferrolb_cluster::parse::ObjectError;
 use ferrolb_ipam::{Pool, PoolSet};
 use k8s_openapi::api::core::v1::{ServiceSpec, ServiceStatus as KubeStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
 
 fn service(name: &str) -> (ServiceKey, Arc<Service>) {
     let service = Service {
@@ -149,4 +150,113 @@ fn an_unreadable_wish_of_a_service_that_has_an_address_is_told_and_takes_nothing
     assert!(text.starts_with("web LoadBalancerFailed RequestUnreadable: "), "{text}");
     assert_eq!(decisions.services[0].1.addresses.len(), 1);
     assert!(told(&decider.decide(&asking)).is_empty());
+}
+
+#[test]
+fn a_second_address_that_is_missing_is_told_once_in_metallbs_words() {
+    let mut view = view(&["web"]);
+    let web = view.services.values_mut().next().unwrap();
+    let mut dual = Service::clone(web);
+    let spec = dual.spec.as_mut().unwrap();
+    spec.ip_family_policy = Some("PreferDualStack".into());
+    spec.cluster_ips = Some(vec!["10.233.0.9".into(), "fd00::9".into()]);
+    *web = Arc::new(dual);
+    let mut decider = Decider::default();
+    let told_first = told(&decider.decide(&view));
+    let [given, missing] = &told_first[..] else { panic!("{told_first:?}") };
+    assert_eq!(given, "web IPAllocated Assigned IP [\"10.0.0.1\"]");
+    let start =
+        "web AdditionalAssignFailed FamilyNotInPool: cannot assign additional IP in PreferDualStack: ";
+    assert!(missing.starts_with(start), "{missing}");
+    assert!(told(&decider.decide(&view)).is_empty());
+}
+
+#[test]
+fn a_deprecated_annotation_is_told_once_for_each_key_and_not_again_by_the_next_leader() {
+    let old_key = |name: &str| format!("metallb.universe.tf/{name}");
+    let annotated = |view: &mut ControllerView, name: &str, value: &str| {
+        let service = view.services.values_mut().next().unwrap();
+        Arc::make_mut(service).annotations_mut().insert(old_key(name), value.into());
+    };
+    let deprecated = |decisions: &Decisions| {
+        let mut all = told(decisions);
+        all.retain(|text| text.contains("deprecatedAnnotation"));
+        all
+    };
+    let mut view = view(&["web"]);
+    annotated(&mut view, "address-pool", "lb-pool");
+    annotated(&mut view, "ip-allocated-from-pool", "lb-pool");
+    let mut decider = Decider::default();
+    let text = "web deprecatedAnnotation Service uses deprecated annotation metallb.universe.tf/";
+    assert_eq!(deprecated(&decider.decide(&view)), [format!("{text}address-pool")]);
+    assert!(deprecated(&decider.decide(&view)).is_empty());
+    annotated(&mut view, "allow-shared-ip", "key");
+    assert_eq!(deprecated(&decider.decide(&view)), [format!("{text}allow-shared-ip")]);
+
+    let web = Arc::make_mut(view.services.values_mut().next().unwrap());
+    web.status = serde_json::from_value(serde_json::json!({ "conditions": [{
+        "type": ADDRESS_ALLOCATED, "status": "True", "reason": "Allocated", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z"
+    }] }))
+    .unwrap();
+    assert!(deprecated(&Decider::default().decide(&view)).is_empty());
+}
+
+#[test]
+fn the_configuration_is_invalid_as_long_as_a_pool_has_an_error_and_names_every_one() {
+    let verdict = |config: Vec<ConfigObject>| {
+        let view = ControllerView { config, ..ControllerView::default() };
+        Decider::default().decide(&view).configuration
+    };
+    let object = |kind: &str, name: &str, messages: &[&str]| {
+        let error = |message: &&str| ObjectError {
+            object: Box::default(),
+            reason: "InvalidSpec",
+            message: (*message).into(),
+        };
+        let mut object = pool_object(messages.iter().map(error).collect());
+        object.reference.kind = Some(kind.into());
+        object.reference.namespace = Some("metallb-system".into());
+        object.reference.name = Some(name.into());
+        object
+    };
+    let valid = verdict(vec![
+        object("IPAddressPool", "good", &[]),
+        object("L2Advertisement", "bad", &["the speakers judge it"]),
+    ]);
+    assert_eq!((valid.holds, valid.reason), (true, "Reconciled"));
+    let invalid = verdict(vec![
+        object("IPAddressPool", "a", &["one", "two"]),
+        object("IPAddressPool", "good", &[]),
+        object("IPAddressPool", "b", &["three"]),
+    ]);
+    assert_eq!((invalid.holds, invalid.reason), (false, "ConfigurationError"));
+    assert_eq!(
+        invalid.message,
+        "configuration error: IPAddressPool metallb-system/a: one\nIPAddressPool metallb-system/a: two\n\
+         IPAddressPool metallb-system/b: three"
+    );
+    let long = verdict(vec![object("IPAddressPool", "a", &[&"ü".repeat(40_000)])]);
+    assert_eq!(long.message.chars().count(), 8192);
+}
+
+#[test]
+fn addresses_of_another_are_no_request_and_stay_beside_ours() {
+    let mut view = view(&["web"]);
+    let web = Arc::make_mut(view.services.values_mut().next().unwrap());
+    web.status = serde_json::from_value(serde_json::json!({
+        "loadBalancer": { "ingress": [{ "ip": "192.0.2.1" }] }
+    }))
+    .unwrap();
+    let decisions = Decider::default().decide(&view);
+    assert_eq!(told(&decisions), ["web IPAllocated Assigned IP [\"10.0.0.1\"]"], "nothing is cleared");
+    assert!(decisions.services[0].1.former.is_empty());
+
+    let web = Arc::make_mut(view.services.values_mut().next().unwrap());
+    web.annotations_mut().insert("metallb.io/ip-allocated-from-pool".into(), "gone".into());
+    let decisions = Decider::default().decide(&view);
+    let [cleared, given] = &told(&decisions)[..] else { panic!("{:?}", told(&decisions)) };
+    assert!(cleared.starts_with("web ClearAssignment AddressNotInPool: "), "{cleared}");
+    assert_eq!(given, "web IPAllocated Assigned IP [\"10.0.0.1\"]");
+    assert_eq!(decisions.services[0].1.former, ["192.0.2.1".parse::<std::net::IpAddr>().unwrap()]);
 }

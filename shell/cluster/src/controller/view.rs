@@ -15,10 +15,11 @@ use kube::runtime::reflector::Store;
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
 
-use crate::config::ConfigStores;
-use crate::parse::service::{Ownership, key, ownership};
+use super::objects::ControllerObjects;
+use crate::config::{ConfigStores, Guarded};
+use crate::parse::service::{Ownership, key, ownership, request};
 use crate::parse::{ObjectError, advertisement, node, pool, readable};
-use crate::watches::{GuardedStore, Watches, synced};
+use crate::watches::{Watches, synced};
 
 /// The controller's local copies.
 #[derive(Debug)]
@@ -95,17 +96,34 @@ impl ControllerWatches {
     /// The cluster now.
     #[must_use]
     pub fn view(&self, lb_class: Option<&str>) -> ControllerView {
-        let mut view = ControllerView::default();
-        view.add_services(&self.services.state(), lb_class);
-        view.add_pools(&self.config.pools, &self.namespaces.state());
-        view.add_advertisements(&self.config.l2_advertisements, &self.config.bgp_advertisements);
-        let states = self.node_states.state();
-        view.nodes = nodes(&self.nodes.state(), &states);
-        view
+        let objects = ControllerObjects {
+            services: self.services.state(),
+            namespaces: self.namespaces.state(),
+            nodes: self.nodes.state(),
+            node_states: self.node_states.state(),
+            config: self.config.objects(),
+        };
+        objects.view(lb_class)
     }
 }
 
 impl ControllerView {
+    /// What `objects` mean, when we handle Services of `lb_class`.
+    pub(super) fn of(objects: &ControllerObjects, lb_class: Option<&str>) -> Self {
+        let mut view = Self::default();
+        view.add_services(&objects.services, lb_class);
+        view.add_pools(&objects.config.pools, &objects.namespaces);
+        view.add_advertisements(&objects.config.l2_advertisements, &objects.config.bgp_advertisements);
+        view.nodes = nodes(&objects.nodes, &objects.node_states);
+        view
+    }
+
+    /// What each Service asks the allocator for.
+    #[must_use]
+    pub fn requests(&self) -> BTreeMap<ServiceKey, ipam::ServiceRequest> {
+        self.services.iter().map(|(key, service)| (key.clone(), request(service, &self.pools))).collect()
+    }
+
     fn add_services(&mut self, services: &[Arc<Service>], lb_class: Option<&str>) {
         for service in services {
             match ownership(service, lb_class) {
@@ -120,8 +138,8 @@ impl ControllerView {
         }
     }
 
-    fn add_pools(&mut self, stores: &[GuardedStore<IpAddressPool>], namespaces: &[Arc<Namespace>]) {
-        let (objects, unreadable) = readable(stores);
+    fn add_pools(&mut self, pools: &[Guarded<IpAddressPool>], namespaces: &[Arc<Namespace>]) {
+        let (objects, unreadable) = readable(pools);
         self.add_unreadable(unreadable);
         let mut usable = Vec::new();
         let mut broken = Vec::new();
@@ -163,11 +181,7 @@ impl ControllerView {
         }
     }
 
-    fn add_advertisements(
-        &mut self,
-        l2: &[GuardedStore<L2Advertisement>],
-        bgp: &[GuardedStore<BgpAdvertisement>],
-    ) {
+    fn add_advertisements(&mut self, l2: &[Guarded<L2Advertisement>], bgp: &[Guarded<BgpAdvertisement>]) {
         let (objects, unreadable) = readable(l2);
         self.advertisements = advertisements(&objects, &unreadable, bgp);
         self.add_unreadable(unreadable);
@@ -225,7 +239,7 @@ impl ControllerView {
 pub(crate) fn advertisements(
     l2: &[L2Advertisement],
     unreadable: &[ObjectError],
-    bgp: &[GuardedStore<BgpAdvertisement>],
+    bgp: &[Guarded<BgpAdvertisement>],
 ) -> plan::Advertisements {
     let parsed = l2.iter().filter_map(|object| {
         let name = ObjectName::new(object.namespace().unwrap_or_default(), object.name_any());
@@ -233,7 +247,7 @@ pub(crate) fn advertisements(
     });
     plan::Advertisements {
         l2: parsed.collect(),
-        any_object: !l2.is_empty() || !unreadable.is_empty() || bgp.iter().any(|store| !store.is_empty()),
+        any_object: !l2.is_empty() || !unreadable.is_empty() || !bgp.is_empty(),
     }
 }
 

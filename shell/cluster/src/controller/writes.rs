@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ferrolb_api::CONTROLLER;
-use ferrolb_api::annotations::Annotation;
+use ferrolb_api::annotations::{ALLOCATED_ADDRESSES, Annotation};
 use ferrolb_api::ip_address_pool::IpAddressPoolStatus;
 use ferrolb_vocab::PoolName;
 use jiff::Timestamp;
@@ -33,6 +33,8 @@ pub struct Condition {
 pub struct ServiceStatus {
     /// Its addresses, in order.
     pub addresses: Vec<IpAddr>,
+    /// Those of the addresses it was read with that are ours; `addresses` take their place.
+    pub former: Vec<IpAddr>,
     /// The pool they are from.
     pub pool: Option<PoolName>,
     /// Why it has them, or has none.
@@ -138,16 +140,14 @@ pub fn says(object: &ConfigObject, conditions: &[Condition], usage: Option<&IpAd
 /// The Service as it should be; `None` when it is.
 fn updated(service: &Service, status: &ServiceStatus, now: Timestamp) -> Option<Service> {
     let mut updated = service.clone();
-    set_addresses(&mut updated, &status.addresses);
-    match &status.pool {
-        Some(pool) => {
-            let key = Annotation::IpAllocatedFromPool.key();
-            updated.annotations_mut().insert(key.into(), pool.to_string());
-        }
-        None => {
-            updated.annotations_mut().remove(Annotation::IpAllocatedFromPool.key());
-        }
-    }
+    set_addresses(&mut updated, status);
+    let listed: Vec<String> = status.addresses.iter().map(IpAddr::to_string).collect();
+    let listed = (!listed.is_empty()).then(|| listed.join(","));
+    set_annotation(&mut updated, ALLOCATED_ADDRESSES, listed);
+    let pool = status.pool.as_ref().map(ToString::to_string);
+    set_annotation(&mut updated, Annotation::IpAllocatedFromPool.key(), pool);
+    // MetalLB's former spelling of the same would go on to name a pool that may be wrong by now.
+    set_annotation(&mut updated, Annotation::IpAllocatedFromPool.deprecated_key(), None);
     set_condition(&mut updated, status.condition.as_ref(), now);
     // An empty map or list and an absent one are the same to the API server.
     let normal = |service: &Service| {
@@ -158,21 +158,35 @@ fn updated(service: &Service, status: &ServiceStatus, now: Timestamp) -> Option<
     (normal(service) != normal(&updated)).then_some(updated)
 }
 
-fn set_addresses(service: &mut Service, addresses: &[IpAddr]) {
+/// Puts our addresses where ours were, and what is more behind; entries of others stay where
+/// they are.
+fn set_addresses(service: &mut Service, status: &ServiceStatus) {
     let balancer = service.status.get_or_insert_default().load_balancer.get_or_insert_default();
     let current = balancer.ingress.take().unwrap_or_default();
-    let of = |address: &IpAddr| {
-        let text = address.to_string();
-        // An entry that is kept keeps its ipMode and ports.
-        current
-            .iter()
-            .find(|entry| entry.ip.as_deref() == Some(text.as_str()))
-            .cloned()
-            .unwrap_or_else(|| LoadBalancerIngress { ip: Some(text), ..LoadBalancerIngress::default() })
+    let address = |entry: &LoadBalancerIngress| entry.ip.as_deref()?.parse::<IpAddr>().ok();
+    let is_ours = |address: &IpAddr| status.former.contains(address) || status.addresses.contains(address);
+    // An entry that is kept keeps its ipMode and ports.
+    let entry = |wanted: &IpAddr| {
+        let kept = current.iter().find(|entry| address(entry).as_ref() == Some(wanted));
+        let new = || LoadBalancerIngress { ip: Some(wanted.to_string()), ..LoadBalancerIngress::default() };
+        kept.cloned().unwrap_or_else(new)
     };
-    let ours = addresses.iter().map(of);
-    let others = current.iter().filter(|entry| entry.ip.is_none()).cloned();
-    balancer.ingress = Some(ours.chain(others).collect());
+    let mut ours = status.addresses.iter().map(entry);
+    let mut ingress: Vec<_> = current
+        .iter()
+        .filter_map(
+            |old| if address(old).as_ref().is_some_and(is_ours) { ours.next() } else { Some(old.clone()) },
+        )
+        .collect();
+    ingress.extend(ours);
+    balancer.ingress = Some(ingress);
+}
+
+fn set_annotation(service: &mut Service, key: &str, value: Option<String>) {
+    match value {
+        Some(value) => service.annotations_mut().insert(key.into(), value),
+        None => service.annotations_mut().remove(key),
+    };
 }
 
 fn set_condition(service: &mut Service, wanted: Option<&Condition>, now: Timestamp) {
@@ -184,7 +198,7 @@ fn set_condition(service: &mut Service, wanted: Option<&Condition>, now: Timesta
 }
 
 /// Conditions with the time of their last transition, kept where the truth is as it was.
-fn timed<'a>(
+pub(super) fn timed<'a>(
     wanted: impl IntoIterator<Item = &'a Condition>,
     current: &[meta::Condition],
     generation: Option<i64>,

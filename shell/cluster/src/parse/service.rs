@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use ferrolb_api::annotations::Annotation;
+use ferrolb_api::annotations::{ALLOCATED_ADDRESSES, Annotation};
+use ferrolb_api::conditions::ADDRESS_ALLOCATED;
 use ferrolb_ipam::{
-    BackendKey, Families, FamilyPolicy, Port, Protocol, ServiceRequest, SharingKey, Terms, Wanted,
+    BackendKey, Families, FamilyPolicy, PoolSet, Port, Protocol, ServiceRequest, SharingKey, Terms, Wanted,
 };
 use ferrolb_plan::{self as plan, ServingEndpoints, TrafficPolicy};
 use ferrolb_vocab::ServiceKey;
@@ -44,9 +45,9 @@ pub fn key(service: &Service) -> ServiceKey {
     ServiceKey::new(service.namespace().unwrap_or_default(), service.name_any())
 }
 
-/// What the Service asks the allocator for.
+/// What the Service asks the allocator for. `pools` tell which of the addresses it has may be ours.
 #[must_use]
-pub fn request(service: &Service) -> ServiceRequest {
+pub fn request(service: &Service, pools: &PoolSet) -> ServiceRequest {
     let spec = service.spec.clone().unwrap_or_default();
     let cluster_ips =
         spec.cluster_ips.clone().unwrap_or_else(|| spec.cluster_ip.clone().into_iter().collect());
@@ -69,7 +70,7 @@ pub fn request(service: &Service) -> ServiceRequest {
             backend,
             ports: spec.ports.iter().flatten().filter_map(port).collect(),
         },
-        recorded: ingress_addresses(service),
+        recorded: allocated_addresses(service, pools),
         created: service
             .creation_timestamp()
             .and_then(|created| u64::try_from(created.0.as_second()).ok())
@@ -110,7 +111,51 @@ fn port(port: &ServicePort) -> Option<Port> {
     Some(Port { protocol, port: u16::try_from(port.port).ok()? })
 }
 
-/// The addresses in `status.loadBalancer`, in order; entries with a hostname only are another's.
+/// The addresses in `status.loadBalancer` that are ours, in order (D6 in
+/// docs/reference/metallb-contract.md): those that FerroLB recorded. Without a record, all that
+/// `MetalLB` gave, or else those that lie in a pool. Every other entry is another's.
+#[must_use]
+pub fn allocated_addresses(service: &Service, pools: &PoolSet) -> Vec<IpAddr> {
+    let mut addresses = ingress_addresses(service);
+    let recorded = recorded_addresses(service);
+    if !recorded.is_empty() {
+        return recorded;
+    }
+    if !is_judged(service) && Annotation::IpAllocatedFromPool.find(service.annotations()).is_some() {
+        return addresses;
+    }
+    let frozen = |address| pools.frozen().flat_map(|pool| &pool.ranges).any(|range| range.contains(address));
+    addresses.retain(|address| pools.containing(*address).is_some() || frozen(*address));
+    addresses
+}
+
+/// Whether the Service carries something that we, or `MetalLB` before us, wrote for its addresses.
+#[must_use]
+pub fn is_marked(service: &Service) -> bool {
+    is_judged(service)
+        || service.annotations().contains_key(ALLOCATED_ADDRESSES)
+        || Annotation::IpAllocatedFromPool.find(service.annotations()).is_some()
+}
+
+/// Whether FerroLB has said something about the Service's addresses before.
+#[must_use]
+pub fn is_judged(service: &Service) -> bool {
+    let conditions = service.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.into_iter().flatten().any(|condition| condition.type_ == ADDRESS_ALLOCATED)
+}
+
+/// The addresses in the status that the record names. An annotation alone is no record: whoever
+/// copies a Service copies its annotations too, but not its conditions.
+fn recorded_addresses(service: &Service) -> Vec<IpAddr> {
+    let record = service.annotations().get(ALLOCATED_ADDRESSES).filter(|_| is_judged(service));
+    let record: Vec<IpAddr> =
+        record.into_iter().flat_map(|list| list.split(',')).filter_map(|one| one.parse().ok()).collect();
+    let mut addresses = ingress_addresses(service);
+    addresses.retain(|address| record.contains(address));
+    addresses
+}
+
+/// The addresses in `status.loadBalancer`, in order, whoever gave them.
 #[must_use]
 pub fn ingress_addresses(service: &Service) -> Vec<IpAddr> {
     let balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
@@ -118,12 +163,14 @@ pub fn ingress_addresses(service: &Service) -> Vec<IpAddr> {
     ingress.into_iter().flatten().filter_map(|entry| entry.ip.as_deref()?.parse().ok()).collect()
 }
 
-/// The Service as the plan sees it, with the endpoints that can serve it.
+/// The Service as the plan sees it, with the endpoints that can serve it. Of its addresses those
+/// that FerroLB recorded count; without a record all do, whoever gave them.
 #[must_use]
 pub fn planned(service: &Service, endpoints: ServingEndpoints) -> plan::Service {
+    let recorded = recorded_addresses(service);
     plan::Service {
         labels: service.labels().clone(),
-        addresses: ingress_addresses(service),
+        addresses: if recorded.is_empty() { ingress_addresses(service) } else { recorded },
         traffic_policy: traffic_policy(service),
         shares_address: value(service, Annotation::AllowSharedIp).is_some(),
         endpoints,

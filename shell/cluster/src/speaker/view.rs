@@ -13,12 +13,12 @@ use kube::runtime::reflector::Store;
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
 
-use crate::config::ConfigStores;
+use crate::config::{ConfigStores, Guarded};
 use crate::controller::view::{advertisements, nodes, strip_node};
 use crate::parse::endpoints::serving_endpoints;
 use crate::parse::service::{Ownership, key, ownership, planned};
 use crate::parse::{node, pool, readable};
-use crate::watches::{GuardedStore, Watches, synced};
+use crate::watches::{Watches, synced};
 
 /// A speaker's local copies.
 #[derive(Debug)]
@@ -78,7 +78,8 @@ impl SpeakerWatches {
     #[must_use]
     pub fn view(&self, lb_class: Option<&str>, known: &BTreeMap<PoolName, plan::Pool>) -> SpeakerView {
         let mut endpoints = serving_endpoints(&self.endpoint_slices.state());
-        let mut view = SpeakerView { pools: pools(&self.config.pools, known), ..SpeakerView::default() };
+        let config = self.config.objects();
+        let mut view = SpeakerView { pools: pools(&config.pools, known), ..SpeakerView::default() };
         for service in self.services.state() {
             if ownership(&service, lb_class) == Ownership::Ours {
                 let key = key(&service);
@@ -87,8 +88,8 @@ impl SpeakerWatches {
                 view.services.insert(key, planned(&service, endpoints));
             }
         }
-        let (l2, unreadable) = readable(&self.config.l2_advertisements);
-        view.advertisements = advertisements(&l2, &unreadable, &self.config.bgp_advertisements);
+        let (l2, unreadable) = readable(&config.l2_advertisements);
+        view.advertisements = advertisements(&l2, &unreadable, &config.bgp_advertisements);
         view.add_nodes(&self.nodes.state(), &self.node_states.state());
         view
     }
@@ -108,10 +109,10 @@ impl SpeakerView {
 /// The pools' ranges. An entry that does not parse takes nothing off the network: a pool with
 /// one is used with the entries that do, and with those it had before.
 fn pools(
-    stores: &[GuardedStore<IpAddressPool>],
+    objects: &[Guarded<IpAddressPool>],
     known: &BTreeMap<PoolName, plan::Pool>,
 ) -> BTreeMap<PoolName, plan::Pool> {
-    let (objects, _told_by_the_controller) = readable(stores);
+    let (objects, _told_by_the_controller) = readable(objects);
     let mut pools = BTreeMap::new();
     for object in &objects {
         let name = PoolName::from(object.name_any());

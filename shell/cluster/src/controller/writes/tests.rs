@@ -10,9 +10,14 @@ fn service(status: serde_json::Value) -> Service {
     serde_json::from_value(json).unwrap()
 }
 
-fn allocated(addresses: &[&str]) -> ServiceStatus {
+fn addresses(list: &[&str]) -> Vec<IpAddr> {
+    list.iter().map(|address| address.parse().unwrap()).collect()
+}
+
+fn allocated(list: &[&str]) -> ServiceStatus {
     ServiceStatus {
-        addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        addresses: addresses(list),
+        former: Vec::new(),
         pool: Some("lb-pool".into()),
         condition: Some(Condition {
             type_: ADDRESS_ALLOCATED,
@@ -58,7 +63,8 @@ fn clearing_takes_our_entries_and_leaves_the_rest() {
             { "type": ADDRESS_ALLOCATED, "status": "True", "reason": "x", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z" }
         ]
     }));
-    let cleared = updated(&full, &ServiceStatus::default(), at(0)).unwrap();
+    let nothing = ServiceStatus { former: addresses(&["10.0.0.1"]), ..ServiceStatus::default() };
+    let cleared = updated(&full, &nothing, at(0)).unwrap();
     assert_eq!(ips(&cleared), [None], "the hostname is another's");
     let conditions = cleared.status.unwrap().conditions.unwrap();
     assert_eq!(conditions.iter().map(|condition| condition.type_.as_str()).collect::<Vec<_>>(), ["Other"]);
@@ -76,4 +82,52 @@ fn a_condition_keeps_its_time_until_its_truth_changes() {
     assert_eq!(time(&reworded), at(1));
     wanted.condition.as_mut().unwrap().holds = false;
     assert_eq!(time(&updated(&reworded, &wanted, at(3)).unwrap()), at(3));
+}
+
+#[test]
+fn our_addresses_take_the_place_of_ours_and_entries_of_others_stay_in_theirs() {
+    for (current, former, wanted, expected) in [
+        (vec!["192.0.2.1"], vec![], vec!["10.0.0.1"], vec!["192.0.2.1", "10.0.0.1"]),
+        (vec!["10.0.0.1", "192.0.2.1"], vec!["10.0.0.1"], vec!["10.0.0.2"], vec!["10.0.0.2", "192.0.2.1"]),
+        (vec!["10.0.0.1", "192.0.2.1"], vec!["10.0.0.1"], vec![], vec!["192.0.2.1"]),
+        (
+            vec!["10.0.0.1", "192.0.2.1"],
+            vec!["10.0.0.1"],
+            vec!["10.0.0.1", "fd00::1"],
+            vec!["10.0.0.1", "192.0.2.1", "fd00::1"],
+        ),
+        (
+            vec!["10.0.0.1", "192.0.2.1", "fd00::1"],
+            vec!["10.0.0.1", "fd00::1"],
+            vec!["10.0.0.9"],
+            vec!["10.0.0.9", "192.0.2.1"],
+        ),
+        (vec!["10.0.0.1", "10.0.0.1"], vec!["10.0.0.1", "10.0.0.1"], vec!["10.0.0.1"], vec!["10.0.0.1"]),
+        (vec!["10.0.0.1"], vec![], vec!["10.0.0.1"], vec!["10.0.0.1"]),
+    ] {
+        let entries: Vec<_> = current.iter().map(|ip| serde_json::json!({ "ip": ip })).collect();
+        let service = service(serde_json::json!({ "loadBalancer": { "ingress": entries } }));
+        let status = ServiceStatus { former: addresses(&former), ..allocated(&wanted) };
+        let updated = updated(&service, &status, at(0)).unwrap();
+        let expected: Vec<_> = expected.into_iter().map(Some).collect();
+        assert_eq!(ips(&updated), expected, "{current:?}, of which {former:?} are ours, becomes {wanted:?}");
+    }
+}
+
+#[test]
+fn what_was_given_is_recorded_and_the_record_goes_with_it() {
+    let mut metallb = service(serde_json::json!({ "loadBalancer": { "ingress": [{ "ip": "10.0.0.1" }] } }));
+    let old_key = "metallb.universe.tf/ip-allocated-from-pool";
+    metallb.annotations_mut().insert(old_key.into(), "former".into());
+    let given = updated(&metallb, &allocated(&["10.0.0.1", "fd00::1"]), at(0)).unwrap();
+    let annotations = |service: &Service| service.annotations().clone();
+    let expected = [
+        ("ferrolb.io/allocated-addresses".into(), "10.0.0.1,fd00::1".into()),
+        ("metallb.io/ip-allocated-from-pool".into(), "lb-pool".into()),
+    ];
+    assert_eq!(annotations(&given), expected.into());
+    let former = addresses(&["10.0.0.1", "fd00::1"]);
+    let cleared = updated(&given, &ServiceStatus { former, ..ServiceStatus::default() }, at(1)).unwrap();
+    assert_eq!(annotations(&cleared), std::collections::BTreeMap::new());
+    assert!(ips(&cleared).is_empty());
 }

@@ -1,4 +1,5 @@
 use super::*;
+use ferrolb_ipam::Pool;
 use k8s_openapi::api::core::v1::ServiceSpec;
 
 fn service(change: impl FnOnce(&mut Service)) -> Service {
@@ -39,7 +40,7 @@ fn a_class_decides_whose_service_it_is() {
 
 #[test]
 fn wishes_are_read_from_annotations_and_spec() {
-    let wanted = |service: &Service| request(service).wanted;
+    let wanted = |service: &Service| request(service, &PoolSet::default()).wanted;
     assert_eq!(wanted(&service(|_| ())), Wanted::Any);
     assert_eq!(wanted(&annotated("metallb.io/address-pool", "gold")), Wanted::Pool("gold".into()));
     assert_eq!(wanted(&annotated("metallb.universe.tf/address-pool", "gold")), Wanted::Pool("gold".into()));
@@ -63,7 +64,9 @@ fn contradictory_and_unreadable_wishes_are_kept_as_such() {
         (both, "service can not have both metallb.io/loadBalancerIPs and svc.Spec.LoadBalancerIP"),
         (annotated("metallb.io/loadBalancerIPs", "10.0.0.1,ten"), "\"ten\" is not an IP address"),
     ] {
-        let Wanted::Unreadable { why } = request(&service).wanted else { panic!("was read") };
+        let Wanted::Unreadable { why } = request(&service, &PoolSet::default()).wanted else {
+            panic!("was read")
+        };
         assert!(why.contains(part), "{why}");
     }
 }
@@ -71,17 +74,92 @@ fn contradictory_and_unreadable_wishes_are_kept_as_such() {
 #[test]
 fn an_empty_sharing_key_shares_nothing_but_counts_for_the_announcement() {
     let service = annotated("metallb.io/allow-shared-ip", "");
-    assert_eq!(request(&service).terms.sharing, None);
+    assert_eq!(request(&service, &PoolSet::default()).terms.sharing, None);
     assert!(planned(&service, ServingEndpoints::default()).shares_address);
 }
 
+fn addresses(list: &[&str]) -> Vec<IpAddr> {
+    list.iter().map(|address| address.parse().unwrap()).collect()
+}
+
+/// A Service whose status lists `ingress`, which was judged by us or not, with these annotations.
+fn listing(ingress: &[&str], judged: bool, annotations: &[(&str, &str)]) -> Service {
+    let entries: Vec<_> = ingress.iter().map(|ip| serde_json::json!({ "ip": ip })).collect();
+    let condition = serde_json::json!({
+        "type": ADDRESS_ALLOCATED, "status": "True", "reason": "Allocated", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z"
+    });
+    service(|service| {
+        service.status = serde_json::from_value(serde_json::json!({
+            "loadBalancer": { "ingress": entries },
+            "conditions": if judged { vec![condition] } else { Vec::new() }
+        }))
+        .unwrap();
+        for (key, value) in annotations {
+            service.annotations_mut().insert((*key).into(), (*value).into());
+        }
+    })
+}
+
 #[test]
-fn only_entries_with_an_address_are_recorded() {
+fn ours_is_what_was_recorded_or_what_metallb_gave_or_what_lies_in_a_pool() {
+    let pool = |name: &str, range: &str| Pool::new(name, [range.parse().unwrap()]);
+    let (mut pools, _) = PoolSet::new([pool("lb-pool", "10.0.0.0/24")]);
+    pools.freeze(pool("frozen", "10.1.0.0/24"));
+    let record = ("ferrolb.io/allocated-addresses", "10.0.0.1,fd00::1");
+    let by_metallb = ("metallb.io/ip-allocated-from-pool", "lb-pool");
+    let by_old_metallb = ("metallb.universe.tf/ip-allocated-from-pool", "lb-pool");
+    let (inside, outside) = ("10.0.0.1", "192.0.2.1");
+    for (ingress, judged, annotations, expected, why) in [
+        (vec![outside, inside], true, vec![record, by_metallb], vec![inside], "recorded"),
+        (vec!["FD00::1"], true, vec![record], vec!["fd00::1"], "recorded, spelled otherwise, in no pool"),
+        (vec![outside, inside], false, vec![record], vec![inside], "a copied annotation is no record"),
+        (
+            vec![outside, "fd00::1"],
+            false,
+            vec![by_metallb],
+            vec![outside, "fd00::1"],
+            "taken over from MetalLB",
+        ),
+        (vec![outside], false, vec![by_old_metallb], vec![outside], "taken over from an old MetalLB"),
+        (
+            vec![outside, "10.0.0.9"],
+            true,
+            vec![record, by_metallb],
+            vec!["10.0.0.9"],
+            "the record is outdated",
+        ),
+        (
+            vec![outside, inside, "10.1.0.7"],
+            false,
+            vec![],
+            vec![inside, "10.1.0.7"],
+            "in a pool, also a frozen one",
+        ),
+        (vec![outside], false, vec![], vec![], "another's"),
+        (vec![outside], true, vec![], vec![], "another's, while we have given nothing"),
+    ] {
+        let service = listing(&ingress, judged, &annotations);
+        assert_eq!(request(&service, &pools).recorded, addresses(&expected), "{why}");
+    }
+}
+
+#[test]
+fn an_entry_of_another_is_not_announced_beside_ours() {
+    let record = ("ferrolb.io/allocated-addresses", "10.0.0.1");
+    let planned = |service: &Service| planned(service, ServingEndpoints::default()).addresses;
+    assert_eq!(planned(&listing(&["192.0.2.1", "10.0.0.1"], true, &[record])), addresses(&["10.0.0.1"]));
+    let all = ["192.0.2.1", "10.0.0.1"];
+    assert_eq!(planned(&listing(&all, false, &[])), addresses(&all), "without a record all count");
+}
+
+#[test]
+fn an_entry_without_an_address_does_not_count() {
     let service = service(|service| {
         service.status = serde_json::from_value(serde_json::json!({
             "loadBalancer": { "ingress": [{ "hostname": "lb.example" }, { "ip": "10.0.0.1" }] }
         }))
         .unwrap();
     });
-    assert_eq!(request(&service).recorded, ["10.0.0.1".parse::<IpAddr>().unwrap()]);
+    assert_eq!(planned(&service, ServingEndpoints::default()).addresses, addresses(&["10.0.0.1"]));
 }

@@ -1,0 +1,100 @@
+//! What the configuration becomes: a decision about text, without IO.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ferrolb_api::community::{CommunityAlias, CommunitySpec};
+use ferrolb_api::{Community, FERROLB_NAMESPACE, METALLB_NAMESPACE};
+
+use super::legacy::Config;
+use super::names::object_names;
+use super::report::{Item, Problems, Report};
+use super::resources::Resources;
+
+mod bfd_profiles;
+mod communities;
+mod duration;
+mod peers;
+mod pools;
+
+/// What the operator must know of everything that waits for BGP.
+const BGP_TO_COME: &str = "kept, without effect: this version of FerroLB announces by layer 2 only";
+
+/// The objects, and what changes.
+#[derive(Debug)]
+pub(super) struct Migration {
+    pub(super) resources: Resources,
+    pub(super) report: Report,
+}
+
+/// Converts a configuration into objects of `namespace`, or tells everything that is wrong in it.
+pub(super) fn convert(config: &Config, namespace: &str) -> Result<Migration, Problems> {
+    let mut problems = Problems::default();
+    let mut migration = Migration { resources: Resources::default(), report: Report::default() };
+    let pools = config.address_pools.iter().map(|pool| pool.name.as_str());
+    let pools = object_names("address-pools", pools, &mut problems);
+    let profiles = config.bfd_profiles.iter().map(|profile| profile.name.as_str());
+    let profiles = object_names("bfd-profiles", profiles, &mut problems);
+
+    peers::convert(&config.peers, &profiles, &mut migration, &mut problems);
+    pools::convert(config, &pools, &mut migration, &mut problems);
+    bfd_profiles::convert(&config.bfd_profiles, &profiles, &mut migration, &mut problems);
+    convert_communities(&config.bgp_communities, &mut migration, &mut problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    migration.resources.set_namespace(namespace);
+    migration.report.notes.extend(general_notes(&migration.resources, namespace));
+    Ok(migration)
+}
+
+/// All aliases become one object.
+fn convert_communities(
+    aliases: &BTreeMap<String, String>,
+    migration: &mut Migration,
+    problems: &mut Problems,
+) {
+    if aliases.is_empty() {
+        return;
+    }
+    for (name, value) in aliases {
+        problems.take(format_args!("bgp-communities.{name}"), communities::check(value));
+    }
+    let alias =
+        |(name, value): (&String, &String)| CommunityAlias { name: name.clone(), value: value.clone() };
+    let spec = CommunitySpec { communities: aliases.iter().map(alias).collect() };
+    migration.resources.communities.push(Community::new(COMMUNITIES, spec));
+    let mut item = Item::new("bgp-communities", None);
+    item.became("Community", COMMUNITIES);
+    item.note(BGP_TO_COME);
+    migration.report.items.push(item);
+}
+
+fn general_notes(resources: &Resources, namespace: &str) -> Vec<String> {
+    let mut notes = Vec::new();
+    if resources.is_empty() {
+        notes.push("nothing is configured, so there are no objects".into());
+    }
+    let automatic: BTreeSet<&str> = resources
+        .pools
+        .iter()
+        .filter(|pool| pool.spec.auto_assign)
+        .filter_map(|pool| pool.metadata.name.as_deref())
+        .collect();
+    if let Some(first) = automatic.first().filter(|_| automatic.len() > 1) {
+        notes.push(format!(
+            "Services that ask for no pool get addresses of the first by name that has one, {first} before \
+             the others; MetalLB took any"
+        ));
+    }
+    if ![FERROLB_NAMESPACE, METALLB_NAMESPACE].contains(&namespace) {
+        notes.push(format!(
+            "FerroLB reads {FERROLB_NAMESPACE} and {METALLB_NAMESPACE}; migrate with \
+             --namespace={METALLB_NAMESPACE}, or give its processes --config-namespaces={namespace} and the right \
+             to read there"
+        ));
+    }
+    notes
+}
+
+/// The name that MetalLB's converter gives the one Community object.
+const COMMUNITIES: &str = "communities";

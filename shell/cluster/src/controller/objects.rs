@@ -1,0 +1,100 @@
+//! The objects that the controller decides on, as they were read: from its watches, or listed
+//! once to try a change out on them.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use ferrolb_api::NodeState;
+use k8s_openapi::api::core::v1::{Namespace, Node, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::ListParams;
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+
+use super::view::ControllerView;
+use crate::config::ConfigObjects;
+use crate::errors::{brief, is_absent};
+
+/// Everything the controller decides on.
+#[derive(Clone, Debug, Default)]
+pub struct ControllerObjects {
+    /// All Services.
+    pub services: Vec<Arc<Service>>,
+    /// All Namespaces.
+    pub namespaces: Vec<Arc<Namespace>>,
+    /// All Nodes.
+    pub nodes: Vec<Arc<Node>>,
+    /// What the speakers reported of their nodes.
+    pub node_states: Vec<Arc<NodeState>>,
+    /// The configuration.
+    pub config: ConfigObjects,
+}
+
+/// A kind could not be listed.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The API server does not know the kind.
+    #[error(
+        "the API server does not know {kind}; install FerroLB's CustomResourceDefinitions (deploy/ferrolb.yaml)"
+    )]
+    UnknownKind {
+        /// Its plural.
+        kind: String,
+    },
+    /// The API server refused, or cannot be reached.
+    #[error("{kind} cannot be listed: {why}")]
+    Refused {
+        /// Its plural.
+        kind: String,
+        /// What the API server said.
+        why: String,
+    },
+}
+
+impl ControllerObjects {
+    /// Reads everything once; configuration objects from `namespaces`.
+    ///
+    /// # Errors
+    /// The first kind that could not be listed.
+    pub async fn list(client: &Client, namespaces: &[String]) -> Result<Self, ListError> {
+        let mut config = ConfigObjects::default();
+        for namespace in namespaces {
+            config.pools.extend(list(Api::namespaced(client.clone(), namespace)).await?);
+            config.l2_advertisements.extend(list(Api::namespaced(client.clone(), namespace)).await?);
+            config.bgp_advertisements.extend(list(Api::namespaced(client.clone(), namespace)).await?);
+        }
+        Ok(Self {
+            services: list(Api::all(client.clone())).await?,
+            namespaces: list(Api::all(client.clone())).await?,
+            nodes: list(Api::all(client.clone())).await?,
+            node_states: list(Api::all(client.clone())).await?,
+            config,
+        })
+    }
+
+    /// The cluster that these objects describe, when we handle Services of `lb_class`.
+    #[must_use]
+    pub fn view(&self, lb_class: Option<&str>) -> ControllerView {
+        ControllerView::of(self, lb_class)
+    }
+}
+
+/// Reads all `EndpointSlices` once: who can serve, which decides who announces.
+///
+/// # Errors
+/// The API server refused, or cannot be reached.
+pub async fn list_endpoint_slices(client: &Client) -> Result<Vec<Arc<EndpointSlice>>, ListError> {
+    list(Api::all(client.clone())).await
+}
+
+async fn list<K>(api: Api<K>) -> Result<Vec<Arc<K>>, ListError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let kind = K::plural(&()).into_owned();
+    match api.list(&ListParams::default()).await {
+        Ok(list) => Ok(list.items.into_iter().map(Arc::new).collect()),
+        Err(error) if is_absent(&error) => Err(ListError::UnknownKind { kind }),
+        Err(error) => Err(ListError::Refused { kind, why: brief(&error) }),
+    }
+}

@@ -1,0 +1,80 @@
+//! The controller's `ConfigurationState`: MetalLB's acceptance list, 112 and 114 for the controller.
+
+#![expect(clippy::indexing_slicing, reason = "a serde_json::Value answers null where there is nothing")]
+
+use std::time::Instant;
+
+use ferrolb_e2e::{Cluster, eventually, pool_yaml, say};
+use serde_json::Value;
+
+const STATE: [&str; 4] = ["configurationstate", "controller", "-n", "ferrolb-system"];
+
+/// Waits until the controller's verdict is `result`; returns the object.
+fn wait_result(cluster: &Cluster, result: &str) -> Value {
+    eventually(&format!("the configuration is {result}"), || {
+        let object = cluster.get(&STATE);
+        if object["status"]["result"] == result { Ok(object) } else { Err(object["status"].to_string()) }
+    })
+}
+
+fn make_invalid(cluster: &Cluster) {
+    wait_result(cluster, "Valid");
+    cluster.apply(&pool_yaml("a", &["192.168.100.220-192.168.100.229"]));
+    cluster.apply(&pool_yaml("b", &["192.168.100.229-192.168.100.230"]));
+}
+
+fn fix(cluster: &Cluster) {
+    cluster.apply(&pool_yaml("b", &["192.168.100.230/32"]));
+}
+
+#[test]
+fn an_overlap_makes_the_configuration_invalid_until_it_is_fixed() {
+    let cluster = Cluster::fresh();
+    make_invalid(&cluster);
+    let written = Instant::now();
+    let invalid = wait_result(&cluster, "Invalid");
+    say(&format!("the verdict was seen {:.1} s after the pool was written", written.elapsed().as_secs_f64()));
+    assert_eq!(invalid["metadata"]["labels"]["metallb.io/component-type"], "controller");
+    let summary = invalid["status"]["errorSummary"].as_str().expect("it says why");
+    assert!(summary.starts_with("configuration error: IPAddressPool metallb-system/b: "), "{summary}");
+    assert!(summary.contains("overlaps with already defined CIDR"), "{summary}");
+    let told = cluster.wait_condition(&STATE, "poolReconcilerValid", "False ConfigurationError: ");
+    assert!(told.contains(summary), "{told}");
+
+    fix(&cluster);
+    let valid = wait_result(&cluster, "Valid");
+    assert!(valid["status"]["errorSummary"].is_null(), "{}", valid["status"]);
+    cluster.wait_condition(&STATE, "poolReconcilerValid", "True Reconciled");
+    let columns = cluster.kubectl(&["get", "configurationstates", "-n", "ferrolb-system"]);
+    assert!(columns.lines().any(|line| line.starts_with("controller   Valid")), "{columns}");
+}
+
+#[test]
+fn a_deleted_state_comes_back_invalid_and_becomes_valid_once_fixed() {
+    let cluster = Cluster::fresh();
+    make_invalid(&cluster);
+    let before = wait_result(&cluster, "Invalid");
+    cluster.kubectl(&["delete", STATE[0], STATE[1], STATE[2], STATE[3]]);
+    let again = wait_result(&cluster, "Invalid");
+    assert_ne!(again["metadata"]["uid"], before["metadata"]["uid"], "it is another object");
+    assert_eq!(again["status"], before["status"], "with the same verdict, since the same time");
+    assert_eq!(again["metadata"]["labels"], before["metadata"]["labels"]);
+    fix(&cluster);
+    wait_result(&cluster, "Valid");
+}
+
+#[test]
+fn the_controller_may_write_its_own_state_and_no_other() {
+    let cluster = Cluster::fresh();
+    let may = |verb: &str, name: &str| {
+        let account = "--as=system:serviceaccount:ferrolb-system:controller";
+        let object = format!("configurationstates.metallb.io/{name}");
+        let output = cluster.lab.kubectl(&["auth", "can-i", verb, &object, "-n", "ferrolb-system", account]);
+        String::from_utf8_lossy(&output.expect("kubectl runs").stdout).trim() == "yes"
+    };
+    assert!(may("create", "controller") && may("patch", "controller"));
+    for (verb, name) in [("patch", "speaker-master"), ("create", "speaker-master"), ("delete", "controller")]
+    {
+        assert!(!may(verb, name), "{verb} {name}");
+    }
+}

@@ -1,0 +1,118 @@
+//! Programs of others that ours are compared with, built once from pinned Go modules.
+
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{process, workspace};
+
+/// A program and the module that pins it.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) name: &'static str,
+    /// Path of the module whose version is the peer's.
+    module: &'static str,
+    /// What `go build tool` calls the program.
+    program: &'static str,
+    go_mod: &'static str,
+    go_sum: &'static str,
+}
+
+pub(super) const METALLB: Peer = Peer {
+    name: "metallb",
+    module: "go.universe.tf/metallb",
+    program: "controller",
+    go_mod: include_str!("../../../bench/peers/metallb/go.mod"),
+    go_sum: include_str!("../../../bench/peers/metallb/go.sum"),
+};
+
+impl Peer {
+    /// The pinned version, such as `v0.16.1`.
+    pub(super) fn version(&self) -> &'static str {
+        let version = self.go_mod.lines().find_map(|line| {
+            let mut words = line.trim().trim_start_matches("require ").split(' ');
+            (words.next() == Some(self.module)).then(|| words.next()).flatten()
+        });
+        version.unwrap_or("unknown")
+    }
+
+    /// The program's path; it is built unless the user cache has it.
+    ///
+    /// # Errors
+    /// When there is no Go toolchain, or it does not compile.
+    pub(super) fn ensure_built(&self) -> Result<PathBuf> {
+        let parent = workspace::cache()?.join("peers").join(self.name);
+        let program = parent.join(self.key()).join(self.program);
+        fs::create_dir_all(&parent).with_context(|| format!("could not create {}", parent.display()))?;
+        let lock =
+            File::create(parent.join("lock")).context("could not create the lock of the peers' cache")?;
+        lock.lock().context("could not wait for another build of the same peer")?;
+        if !program.is_file() {
+            self.build(&parent.join(self.key()))?;
+            ensure!(program.is_file(), "`go build tool` made no {}", program.display());
+        }
+        Ok(program)
+    }
+
+    /// Folder of the module's source, in Go's own cache.
+    ///
+    /// # Errors
+    /// When it was not downloaded.
+    pub(super) fn source(&self) -> Result<PathBuf> {
+        let directory = workspace::cache()?.join("peers").join(self.name).join(self.key());
+        let found = process::output(&mut go(
+            &directory,
+            ["list", "-mod=readonly", "-m", "-f", "{{.Dir}}", self.module],
+        ))?;
+        Ok(PathBuf::from(found.trim()))
+    }
+
+    fn build(&self, directory: &Path) -> Result<()> {
+        println!("building {} {}: once, about 3 minutes on 2 processors", self.name, self.version());
+        fs::create_dir_all(directory).with_context(|| format!("could not create {}", directory.display()))?;
+        fs::write(directory.join("go.mod"), self.go_mod)?;
+        fs::write(directory.join("go.sum"), self.go_sum)?;
+        let build = ["build", "-mod=readonly", "-trimpath", "-ldflags=-s -w", "-o", "./", "tool"];
+        process::run(&mut go(directory, build))
+            .context("peers need the Go toolchain that their go.mod names, on the PATH")
+    }
+
+    /// Changes with the pinned versions. A new Rust may change it too, which costs a build.
+    fn key(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        (self.go_mod, self.go_sum).hash(&mut hasher);
+        format!("{:016x}", hasher.finish())
+    }
+}
+
+/// Go in the module in `directory`, whatever the user's own settings are.
+fn go<const N: usize>(directory: &Path, arguments: [&str; N]) -> Command {
+    let mut go = Command::new("go");
+    go.args(arguments).current_dir(directory).envs([
+        ("CGO_ENABLED", "0"),
+        ("GOTOOLCHAIN", "local"),
+        ("GOWORK", "off"),
+        ("GOFLAGS", ""),
+    ]);
+    go
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_the_pinned_modules() {
+        assert!(METALLB.version().starts_with("v0."), "{}", METALLB.version());
+    }
+
+    #[test]
+    fn what_is_pinned_names_the_cache() {
+        let other = Peer { go_sum: "", ..METALLB };
+        assert_eq!(METALLB.key().len(), 16);
+        assert_ne!(METALLB.key(), other.key());
+    }
+}
