@@ -8,6 +8,7 @@ use ferrolb_api::conditions::{ACCEPTED, ADDRESS_ALLOCATED, READY};
 use ferrolb_api::events::EventReason;
 use ferrolb_api::ip_address_pool::IpAddressPoolStatus;
 use ferrolb_cluster::Notice;
+use ferrolb_cluster::controller::view::listed;
 use ferrolb_cluster::controller::writes::says;
 use ferrolb_cluster::controller::{Condition, ConfigObject, ControllerView, ServiceStatus};
 use ferrolb_cluster::parse::service::{allocated_addresses, is_marked};
@@ -259,11 +260,20 @@ fn status(decision: &Decision) -> ServiceStatus {
 /// What is said at `object`: whether it is accepted, and whether it is in effect.
 pub(crate) fn conditions(object: &ConfigObject, view: &ControllerView) -> Vec<Condition> {
     let accepted = match object.errors.first() {
-        None => Condition {
+        None if object.withheld.is_empty() => Condition {
             type_: ACCEPTED,
             holds: true,
             reason: "Valid",
             message: "The object is valid and in use.".into(),
+        },
+        None => Condition {
+            type_: ACCEPTED,
+            holds: true,
+            reason: "PartlyWithheld",
+            message: format!(
+                "The pool is in use, but some of its addresses are not given: {}; take them out of spec.addresses.",
+                listed(&object.withheld)
+            ),
         },
         Some(first) => {
             let messages: Vec<&str> = object.errors.iter().map(|error| error.message.as_str()).collect();

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use ferrolb_vocab::{IpRange, NodeName};
+use ferrolb_vocab::{IpRange, NodeName, ServiceKey};
 
 use crate::pool::{Pool, written};
 
@@ -15,8 +15,8 @@ pub enum Occupant {
     Node(NodeName),
     /// The Pods of a node.
     Pods(NodeName),
-    /// The cluster addresses of Services.
-    Services,
+    /// The cluster address of a Service.
+    ClusterIp(ServiceKey),
     /// The network or broadcast address of a node's subnet, which no host may have.
     Subnet,
 }
@@ -26,7 +26,7 @@ impl fmt::Display for Occupant {
         match self {
             Self::Node(node) => write!(f, "the address of node {node}"),
             Self::Pods(node) => write!(f, "for the Pods of node {node}"),
-            Self::Services => f.write_str("for the cluster addresses of Services"),
+            Self::ClusterIp(service) => write!(f, "the cluster address of Service {service}"),
             Self::Subnet => f.write_str("the network or broadcast address of a node's subnet"),
         }
     }
@@ -67,6 +67,9 @@ pub fn withhold(pool: Pool, occupied: &[(IpRange, Occupant)]) -> Taken {
     let mut left = pool.ranges.clone();
     let mut withheld = Vec::new();
     for (range, occupant) in occupied {
+        if !left.iter().any(|part| part.overlaps(*range)) {
+            continue;
+        }
         let common = left.iter().filter_map(|part| part.intersection(*range));
         withheld.extend(common.map(|range| Withheld { range, occupant: occupant.clone() }));
         left = left.into_iter().flat_map(|part| part.without(*range)).collect();
@@ -91,7 +94,6 @@ mod tests {
     use super::*;
     use crate::{Allocator, Families, PoolSet, ServiceRequest, Wanted};
     use alloc::collections::BTreeMap;
-    use ferrolb_vocab::ServiceKey;
     use std::string::ToString;
 
     fn range(text: &str) -> IpRange {
@@ -103,13 +105,14 @@ mod tests {
         Vec::from([
             (range("192.168.100.201/32"), node),
             (range("192.168.100.255/32"), Occupant::Subnet),
-            (range("10.233.0.0/18"), Occupant::Services),
+            (range("10.233.65.0/24"), Occupant::Pods("worker1".into())),
         ])
     }
 
     #[test]
     fn what_is_occupied_is_taken_out_and_named() {
-        let pool = Pool::new("lb-pool", [range("192.168.100.200-192.168.100.203"), range("10.233.63.0/24")]);
+        let pool =
+            Pool::new("lb-pool", [range("192.168.100.200-192.168.100.203"), range("10.233.65.128/25")]);
         let taken = withhold(pool, &occupied());
         let left: Vec<_> = taken.pool.ranges.iter().map(ToString::to_string).collect();
         assert_eq!(left, ["192.168.100.200-192.168.100.200", "192.168.100.202-192.168.100.203"]);
@@ -118,7 +121,7 @@ mod tests {
             why,
             [
                 "192.168.100.201 is the address of node worker1",
-                "10.233.63.0/24 is for the cluster addresses of Services",
+                "10.233.65.128/25 is for the Pods of node worker1",
             ]
         );
     }

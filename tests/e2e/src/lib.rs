@@ -46,6 +46,8 @@ impl Cluster {
         });
         let took = lab.reset().unwrap_or_else(|error| panic!("the lab cannot be reset: {error:#}"));
         say(&format!("lab {name} reset in {:.1} s", took.as_secs_f64()));
+        // What the client learnt of an address in an earlier test would reach a node that announces nothing.
+        lab.exec("client", &["ip", "neigh", "flush", "all"]).expect("the client is there");
         Self { lab }
     }
 

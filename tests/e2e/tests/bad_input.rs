@@ -23,7 +23,7 @@ fn a_range_that_means_nothing_is_refused_with_the_place() {
 fn overlapping_pools_are_told_and_the_first_goes_on() {
     let cluster = Cluster::fresh();
     cluster.create_pool();
-    cluster.apply(&pool_yaml("overlap", &["192.168.100.245-192.168.100.255"]));
+    cluster.apply(&pool_yaml("overlap", &["192.168.100.245-192.168.100.254"]));
     let told = cluster.wait_condition(&pool("overlap"), "Accepted", "False PoolOverlap");
     assert!(told.contains("overlaps with already defined CIDR") && told.contains("lb-pool"), "{told}");
     cluster.wait_condition(&pool("lb-pool"), "Accepted", "True Valid");
@@ -49,6 +49,22 @@ fn a_pool_that_becomes_wrong_takes_no_address_away() {
     });
     cluster.kubectl(&["delete", "ipaddresspool", "a-first", "-n", "metallb-system"]);
     cluster.wait_condition(&pool("lb-pool"), "Accepted", "True Valid");
+}
+
+#[test]
+fn addresses_of_the_cluster_itself_are_not_given_and_named() {
+    let cluster = Cluster::fresh();
+    cluster.apply(&pool_yaml("greedy", &["192.168.100.200-192.168.100.203"]));
+    let told = cluster.wait_condition(&pool("greedy"), "Accepted", "True PartlyWithheld");
+    assert!(told.contains("192.168.100.201 is the address of node worker1"), "{told}");
+    cluster.apply(&service_yaml("web", "web", &[]));
+    cluster.wait_addresses("web", &["192.168.100.203"]);
+    cluster.apply(&service_yaml("wants", "web", &["loadBalancerIP: 192.168.100.201"]));
+    cluster.wait_condition(&["service", "wants"], CONDITION, "False");
+
+    cluster.apply(&pool_yaml("pods", &["10.233.65.0/24"]));
+    let told = cluster.wait_condition(&pool("pods"), "Accepted", "False AddressesWithheld");
+    assert!(told.contains("for the Pods of node worker1"), "{told}");
 }
 
 #[test]

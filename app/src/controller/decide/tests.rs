@@ -33,6 +33,7 @@ fn pool_object(errors: Vec<ObjectError>) -> ConfigObject {
         pool: Some("lb-pool".into()),
         errors,
         unknown_pools: Vec::new(),
+        withheld: Vec::new(),
     }
 }
 

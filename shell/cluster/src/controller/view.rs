@@ -8,7 +8,7 @@ use ferrolb_api::ip_address_pool::IpAddressPoolStatus;
 use ferrolb_api::{BgpAdvertisement, IpAddressPool, L2Advertisement, NodeState};
 use ferrolb_ipam as ipam;
 use ferrolb_plan as plan;
-use ferrolb_vocab::{NodeName, ObjectName, PoolName, ServiceKey};
+use ferrolb_vocab::{IpRange, NodeName, ObjectName, PoolName, ServiceKey};
 use k8s_openapi::api::core::v1::{Namespace, Node, ObjectReference, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use kube::runtime::reflector::Store;
@@ -17,6 +17,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 
 use super::objects::ControllerObjects;
 use crate::config::{ConfigStores, Guarded};
+use crate::parse::occupied::occupied;
 use crate::parse::service::{Ownership, key, ownership, request};
 use crate::parse::{ObjectError, advertisement, node, pool, readable};
 use crate::watches::{Watches, synced};
@@ -69,6 +70,8 @@ pub struct ConfigObject {
     pub errors: Vec<ObjectError>,
     /// Pools that it names and that its namespace does not have.
     pub unknown_pools: Vec<PoolName>,
+    /// The part of a pool that is not given, because the cluster itself uses it.
+    pub withheld: Vec<ipam::Withheld>,
 }
 
 impl ControllerWatches {
@@ -112,7 +115,8 @@ impl ControllerView {
     pub(super) fn of(objects: &ControllerObjects, lb_class: Option<&str>) -> Self {
         let mut view = Self::default();
         view.add_services(&objects.services, lb_class);
-        view.add_pools(&objects.config.pools, &objects.namespaces);
+        let occupied = occupied(&objects.nodes, &objects.node_states, &objects.services);
+        view.add_pools(&objects.config.pools, &objects.namespaces, &occupied);
         view.add_advertisements(&objects.config.l2_advertisements, &objects.config.bgp_advertisements);
         view.nodes = nodes(&objects.nodes, &objects.node_states);
         view
@@ -138,7 +142,12 @@ impl ControllerView {
         }
     }
 
-    fn add_pools(&mut self, pools: &[Guarded<IpAddressPool>], namespaces: &[Arc<Namespace>]) {
+    fn add_pools(
+        &mut self,
+        pools: &[Guarded<IpAddressPool>],
+        namespaces: &[Arc<Namespace>],
+        occupied: &[(IpRange, ipam::Occupant)],
+    ) {
         let (objects, unreadable) = readable(pools);
         self.add_unreadable(unreadable);
         let mut usable = Vec::new();
@@ -156,7 +165,18 @@ impl ControllerView {
                 let taken = ipam::PoolError::DuplicateName { pool: name.clone() };
                 errors.push(ObjectError::at(object, taken.reason(), taken.to_string()));
             }
-            if errors.is_empty() { &mut usable } else { &mut broken }.push(parsed);
+            let taken = ipam::withhold(parsed, occupied);
+            if taken.pool.ranges.is_empty() && errors.is_empty() && !taken.withheld.is_empty() {
+                let message = format!(
+                    "the cluster itself uses all of its addresses: {}; choose addresses that nobody uses",
+                    listed(&taken.withheld)
+                );
+                errors.push(ObjectError::at(object, "AddressesWithheld", message));
+            }
+            if errors.is_empty() { &mut usable } else { &mut broken }.push(taken.pool);
+            if !taken.withheld.is_empty() {
+                broken.push(taken.kept_back);
+            }
             self.config.push(ConfigObject {
                 reference: object.object_ref(&()),
                 generation: object.metadata.generation,
@@ -165,6 +185,7 @@ impl ControllerView {
                 pool: Some(name),
                 errors,
                 unknown_pools: Vec::new(),
+                withheld: taken.withheld,
             });
         }
         let (pools, rejected) = ipam::PoolSet::new(usable);
@@ -219,6 +240,7 @@ impl ControllerView {
             pool: None,
             errors,
             unknown_pools,
+            withheld: Vec::new(),
         });
     }
 
@@ -231,7 +253,21 @@ impl ControllerView {
             pool: None,
             errors: vec![error],
             unknown_pools: Vec::new(),
+            withheld: Vec::new(),
         }));
+    }
+}
+
+/// As many withheld parts as a person reads.
+const LISTED_MAX: usize = 5;
+
+/// The first few withheld parts, for a message.
+#[must_use]
+pub fn listed(withheld: &[ipam::Withheld]) -> String {
+    let first: Vec<String> = withheld.iter().take(LISTED_MAX).map(ToString::to_string).collect();
+    match withheld.len().saturating_sub(LISTED_MAX) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
     }
 }
 

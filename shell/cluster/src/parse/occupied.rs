@@ -6,17 +6,18 @@ use std::sync::Arc;
 use ferrolb_api::NodeState;
 use ferrolb_ipam::Occupant;
 use ferrolb_vocab::{IpPrefix, IpRange, NodeName};
-use k8s_openapi::api::core::v1::Node;
-use k8s_openapi::api::networking::v1::ServiceCIDR;
+use k8s_openapi::api::core::v1::{Node, Service};
 use kube::ResourceExt;
 
-/// What nodes, their Pods, Services and the ends of the nodes' subnets occupy. What does not
-/// parse was written by another and is left out.
+use super::service::key;
+
+/// What nodes, their Pods, Services inside the cluster and the ends of the nodes' subnets occupy.
+/// What does not parse was written by another and is left out.
 #[must_use]
 pub fn occupied(
     nodes: &[Arc<Node>],
     states: &[Arc<NodeState>],
-    service_cidrs: &[Arc<ServiceCIDR>],
+    services: &[Arc<Service>],
 ) -> Vec<(IpRange, Occupant)> {
     let mut occupied = Vec::new();
     for node in nodes {
@@ -38,11 +39,11 @@ pub fn occupied(
             occupied.extend(ends.map(|range| (range, Occupant::Subnet)));
         }
     }
-    let cidrs = service_cidrs
-        .iter()
-        .flat_map(|object| object.spec.iter())
-        .flat_map(|spec| spec.cidrs.iter().flatten());
-    occupied.extend(cidrs.filter_map(|cidr| prefix(cidr)).map(|range| (range, Occupant::Services)));
+    for service in services {
+        let cluster_ips = service.spec.iter().flat_map(|spec| spec.cluster_ips.iter().flatten());
+        let own = cluster_ips.filter_map(|address| single(address));
+        occupied.extend(own.map(|range| (range, Occupant::ClusterIp(key(service)))));
+    }
     occupied
 }
 
@@ -93,11 +94,15 @@ mod tests {
                 "subnets": ["192.168.100.0/24", "fd00:100::/64", "198.51.100.0/31", "nonsense"]
             }] }
         }));
-        let services = from_json(serde_json::json!({
-            "metadata": { "name": "kubernetes" },
-            "spec": { "cidrs": ["10.233.0.0/18", "fd00:233::/112"] }
+        let service = from_json(serde_json::json!({
+            "metadata": { "namespace": "default", "name": "kubernetes" },
+            "spec": { "clusterIPs": ["10.233.0.1", "fd00:233::1"] }
         }));
-        let occupied = occupied(&[node], &[state], &[services]);
+        let headless = from_json(serde_json::json!({
+            "metadata": { "namespace": "default", "name": "headless" },
+            "spec": { "clusterIPs": ["None"] }
+        }));
+        let occupied = occupied(&[node], &[state], &[service, headless]);
         let text = |of: fn(&Occupant) -> bool| -> Vec<String> {
             let matching = occupied.iter().filter(|(_, occupant)| of(occupant));
             matching.map(|(range, _)| range.start().to_string()).collect()
@@ -110,7 +115,10 @@ mod tests {
             text(|occupant| *occupant == Occupant::Subnet),
             ["192.168.100.0", "192.168.100.255", "fd00:100::"]
         );
-        assert_eq!(text(|occupant| *occupant == Occupant::Services), ["10.233.0.0", "fd00:233::"]);
+        assert_eq!(
+            text(|occupant| matches!(occupant, Occupant::ClusterIp(_))),
+            ["10.233.0.1", "fd00:233::1"]
+        );
         assert_eq!(text(|occupant| matches!(occupant, Occupant::Pods(_))), ["10.233.65.0", "10.233.65.0"]);
     }
 }
