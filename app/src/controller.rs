@@ -20,6 +20,7 @@ use ferrolb_cluster::controller::{ConfigurationStateWriter, ControllerWatches, S
 use ferrolb_cluster::errors::{brief, is_absent, is_conflict};
 use ferrolb_cluster::lease::Elector;
 use ferrolb_cluster::{Dirty, EventWriter, Watches};
+use ferrolb_telemetry::Heartbeat;
 use futures::StreamExt;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -30,6 +31,9 @@ use metrics::Metrics;
 
 /// A pass without cause: what is pending is tried again, and the loop shows it is alive.
 const IDLE_PASS: Duration = Duration::from_secs(30);
+/// After a pass, changes gather for so long: the echoes of its own writes, and thousands of
+/// Services created at once. A first change is acted on at once.
+const PASS_PAUSE: Duration = Duration::from_millis(100);
 /// After a write that was refused, the next pass waits so long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Status writes in flight: enough for thousands of Services at a start, few for the API server.
@@ -61,6 +65,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         writer: StatusWriter::new(process.client.clone()),
         configuration_state,
         events: EventWriter::new(process.client.clone(), CONTROLLER, &common.pod_name),
+        heartbeat: process.heartbeat.clone(),
         metrics,
     };
     let mut stopped = std::pin::pin!(process.stopped());
@@ -72,6 +77,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     tracing::info!("the controller has seen the cluster");
 
     let mut next_pass = Instant::now();
+    let mut earliest_pass = Instant::now();
     loop {
         tokio::select! {
             () = dirty.wait() => {}
@@ -79,6 +85,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
             () = tokio::time::sleep_until(next_pass) => {}
             () = &mut stopped => break,
         }
+        tokio::time::sleep_until(earliest_pass).await;
         process.heartbeat.bump();
         let complete = if *leading.borrow_and_update() {
             leader.pass(&local, common.lb_class.as_deref()).await
@@ -86,6 +93,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
             leader.decider = None;
             true
         };
+        earliest_pass = Instant::now() + PASS_PAUSE;
         next_pass = Instant::now() + if complete { IDLE_PASS } else { RETRY_AFTER };
     }
     drop(tokio::join!(election, admin));
@@ -99,6 +107,7 @@ struct Leader {
     writer: StatusWriter,
     configuration_state: ConfigurationStateWriter,
     events: EventWriter,
+    heartbeat: Heartbeat,
     metrics: Metrics,
 }
 
@@ -120,6 +129,8 @@ impl Leader {
             write_state(&mut self.configuration_state, &decisions),
         );
         for (object, notice) in &decisions.notices {
+            // Thousands of Services may lose their pool at once: writing takes long, and is life.
+            self.heartbeat.bump();
             if let Err(error) = self.events.tell(object, notice).await {
                 tracing::warn!(
                     error = brief(&error),
