@@ -24,7 +24,7 @@
 //! # Layout
 //! [`pool`] and [`pool_set`] are what there is to give, [`request`] is what a Service asks for, [`decision`] and
 //! [`refusal`] are the answers, [`allocator`] finds them: its submodules hold the rules, `keep` for an address
-//! that a Service already has, `choose` for a new one, `ledger` for who uses what in this round. [`usage`] counts. [`withhold`] takes out of a pool what must never be given.
+//! that a Service already has, `choose` for a new one, `ledger` for who uses what in this round. [`usage`] counts. [`withhold()`] takes out of a pool what must never be given.
 #![no_std]
 
 extern crate alloc;
