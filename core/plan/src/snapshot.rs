@@ -55,7 +55,7 @@ pub struct Service {
     pub addresses: Vec<IpAddr>,
     /// `spec.externalTrafficPolicy`.
     pub traffic_policy: TrafficPolicy,
-    /// Carries an `allow-shared-ip` annotation, whatever its value.
+    /// Carries an `allow-shared-ip` annotation that is not empty.
     pub shares_address: bool,
     /// Who can serve.
     pub endpoints: ServingEndpoints,

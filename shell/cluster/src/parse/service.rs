@@ -172,7 +172,7 @@ pub fn planned(service: &Service, endpoints: ServingEndpoints) -> plan::Service 
         labels: service.labels().clone(),
         addresses: if recorded.is_empty() { ingress_addresses(service) } else { recorded },
         traffic_policy: traffic_policy(service),
-        shares_address: value(service, Annotation::AllowSharedIp).is_some(),
+        shares_address: value(service, Annotation::AllowSharedIp).and_then(SharingKey::new).is_some(),
         endpoints,
     }
 }

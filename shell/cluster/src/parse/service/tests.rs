@@ -72,9 +72,11 @@ fn contradictory_and_unreadable_wishes_are_kept_as_such() {
 }
 
 #[test]
-fn an_empty_sharing_key_shares_nothing_but_counts_for_the_announcement() {
+fn an_empty_sharing_key_shares_nothing_for_either_process() {
     let service = annotated("metallb.io/allow-shared-ip", "");
     assert_eq!(request(&service, &PoolSet::default()).terms.sharing, None);
+    assert!(!planned(&service, ServingEndpoints::default()).shares_address);
+    let service = annotated("metallb.io/allow-shared-ip", "key");
     assert!(planned(&service, ServingEndpoints::default()).shares_address);
 }
 
