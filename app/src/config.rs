@@ -6,12 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use ferrolb_telemetry::log;
 
-/// What both processes take.
+/// Which objects are ours: what every command that judges the cluster must agree on.
 #[derive(Clone, Debug, Args)]
-pub struct CommonConfig {
-    /// Namespace FerroLB is installed in: its leases, status objects and node states
-    #[arg(long, env = "FERROLB_NAMESPACE", default_value = ferrolb_api::FERROLB_NAMESPACE, value_name = "NAME")]
-    pub namespace: String,
+pub struct ScopeConfig {
     /// Namespaces that configuration objects are read from
     #[arg(
         long,
@@ -24,6 +21,17 @@ pub struct CommonConfig {
     /// Handle Services of this loadBalancerClass only; without it, only Services without a class
     #[arg(long, env = "FERROLB_LB_CLASS", value_name = "CLASS")]
     pub lb_class: Option<String>,
+}
+
+/// What both processes take.
+#[derive(Clone, Debug, Args)]
+pub struct CommonConfig {
+    /// Namespace FerroLB is installed in: its leases, status objects and node states
+    #[arg(long, env = "FERROLB_NAMESPACE", default_value = ferrolb_api::FERROLB_NAMESPACE, value_name = "NAME")]
+    pub namespace: String,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would become help text")]
+    pub scope: ScopeConfig,
     /// Name of this Pod, for Events and the leader Lease
     #[arg(long, env = "FERROLB_POD_NAME", default_value = "ferrolb", value_name = "NAME")]
     pub pod_name: String,

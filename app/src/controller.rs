@@ -48,7 +48,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let mut process = Process::start(common).await?;
     let dirty = Dirty::default();
     let mut watches = Watches::new(dirty.clone());
-    let local = ControllerWatches::start(&mut watches, &process.client, &common.config_namespaces);
+    let local = ControllerWatches::start(&mut watches, &process.client, &common.scope.config_namespaces);
     let configuration_state =
         ConfigurationStateWriter::start(&mut watches, &process.client, &common.namespace);
     let ready = process.readiness.register("synced");
@@ -88,7 +88,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         tokio::time::sleep_until(earliest_pass).await;
         process.heartbeat.bump();
         let complete = if *leading.borrow_and_update() {
-            leader.pass(&local, common.lb_class.as_deref()).await
+            leader.pass(&local, common.scope.lb_class.as_deref()).await
         } else {
             leader.decider = None;
             true

@@ -60,8 +60,12 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
     let dirty = Dirty::default();
     let mut watches = Watches::new(dirty.clone());
     let common = &config.common;
-    let local =
-        SpeakerWatches::start(&mut watches, &process.client, &common.namespace, &common.config_namespaces);
+    let local = SpeakerWatches::start(
+        &mut watches,
+        &process.client,
+        &common.namespace,
+        &common.scope.config_namespaces,
+    );
     let synced = process.readiness.register("synced");
     let announcing = process.readiness.register("announcing");
     let metrics = Metrics::register(&mut process.registry);
@@ -77,7 +81,7 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
         () = &mut stopped => return Ok(()),
     }
     synced.set(true);
-    let view = local.view(common.lb_class.as_deref(), &BTreeMap::new());
+    let view = local.view(common.scope.lb_class.as_deref(), &BTreeMap::new());
     let Liveness { handle: mesh, view: mut alive, events: liveness_events } =
         start_liveness(&config, &me, &view, liveness_metrics)?;
     mesh.set_peers(view.internal_ips.clone());
@@ -112,7 +116,7 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
             () = &mut stopped => break,
         }
         process.heartbeat.bump();
-        let view = local.view(common.lb_class.as_deref(), speaker.decider.pools());
+        let view = local.view(common.scope.lb_class.as_deref(), speaker.decider.pools());
         speaker.pass(view).await?;
     }
     announcing.set(false);

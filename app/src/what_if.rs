@@ -36,6 +36,7 @@ use ferrolb_vocab::{NodeName, ServiceKey};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
+use crate::config::ScopeConfig;
 use crate::controller::conditions;
 use outcome::{Complaint, Judgement};
 
@@ -57,18 +58,9 @@ pub struct PlanConfig {
     /// Form of the answer
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
-    /// Namespaces that configuration objects are read from, as the controller's
-    #[arg(
-        long,
-        env = "FERROLB_CONFIG_NAMESPACES",
-        value_delimiter = ',',
-        default_values = [ferrolb_api::FERROLB_NAMESPACE, ferrolb_api::METALLB_NAMESPACE],
-        value_name = "NAME,…"
-    )]
-    pub config_namespaces: Vec<String>,
-    /// Class of the Services that are handled, as the controller's
-    #[arg(long, env = "FERROLB_LB_CLASS", value_name = "CLASS")]
-    pub lb_class: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would become help text")]
+    pub scope: ScopeConfig,
     /// Whether nodes labelled node.kubernetes.io/exclude-from-external-load-balancers announce too, as the speakers'
     #[arg(long, env = "FERROLB_IGNORE_EXCLUDE_LB")]
     pub ignore_exclude_lb: bool,
@@ -90,12 +82,12 @@ pub enum Output {
 pub async fn run(config: PlanConfig) -> anyhow::Result<ExitCode> {
     let change = Change::read(&config.files, config.delete.clone())?;
     let client = client::connect().await?;
-    let today = ControllerObjects::list(&client, &config.config_namespaces).await?;
+    let today = ControllerObjects::list(&client, &config.scope.config_namespaces).await?;
     let endpoints = serving_endpoints(&list_endpoint_slices(&client).await?);
     let mut changed = today.clone();
     let context = change::Context {
         default_namespace: client.default_namespace().to_owned(),
-        config_namespaces: config.config_namespaces.clone(),
+        config_namespaces: config.scope.config_namespaces.clone(),
         created: Timestamp::now() + NEWCOMER_DELAY,
     };
     change.make(&mut changed, &context)?;
@@ -118,7 +110,7 @@ pub fn predict(
 ) -> Outcome {
     let mut allocator = Allocator::default();
     let mut judge = |objects: &ControllerObjects| {
-        let mut view = objects.view(config.lb_class.as_deref());
+        let mut view = objects.view(config.scope.lb_class.as_deref());
         if config.ignore_exclude_lb {
             view.nodes.values_mut().for_each(|node| node.excluded = false);
         }
