@@ -66,12 +66,6 @@ impl Decider {
         &self.pools
     }
 
-    /// What is announced now.
-    #[must_use]
-    pub fn announced(&self) -> &Announcements {
-        &self.actual
-    }
-
     /// The last verdicts.
     #[must_use]
     pub fn verdicts(&self) -> &BTreeMap<ServiceKey, Verdict> {
