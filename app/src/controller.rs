@@ -12,16 +12,16 @@ mod metrics;
 pub(crate) use decide::conditions;
 pub use decide::{Decider, Decisions};
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ferrolb_api::CONTROLLER;
-use ferrolb_cluster::controller::{ConfigurationStateWriter, ControllerWatches, StatusWriter};
+use ferrolb_cluster::controller::{ConfigurationStateWriter, ControllerWatches, StatusWriter, updated};
 use ferrolb_cluster::errors::{brief, is_absent, is_conflict};
 use ferrolb_cluster::lease::Elector;
-use ferrolb_cluster::{Dirty, EventWriter, Watches};
-use ferrolb_telemetry::Heartbeat;
+use ferrolb_cluster::{Dirty, EventQueue, EventWriter, Watches};
 use futures::StreamExt;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Service;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -38,6 +38,13 @@ const PASS_PAUSE: Duration = Duration::from_millis(100);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Status writes in flight: enough for thousands of Services at a start, few for the API server.
 const WRITES_IN_FLIGHT: usize = 16;
+/// Status writes of one pass, a second or two. With thousands to write, what changes meanwhile is
+/// looked at between.
+const WRITES_PER_PASS: usize = 500;
+/// Two for each of some thousand Services that lose their pool at once.
+const WAITING_EVENTS_MAX: usize = 16_384;
+/// At the end, what is not yet told has so long.
+const EVENTS_GRACE: Duration = Duration::from_secs(2);
 
 /// Runs the controller until SIGTERM.
 ///
@@ -64,8 +71,10 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         decider: None,
         writer: StatusWriter::new(process.client.clone()),
         configuration_state,
-        events: EventWriter::new(process.client.clone(), CONTROLLER, &common.pod_name),
-        heartbeat: process.heartbeat.clone(),
+        events: EventQueue::start(
+            EventWriter::new(process.client.clone(), CONTROLLER, &common.pod_name),
+            WAITING_EVENTS_MAX,
+        ),
         metrics,
     };
     let mut stopped = std::pin::pin!(process.stopped());
@@ -87,15 +96,16 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         }
         tokio::time::sleep_until(earliest_pass).await;
         process.heartbeat.bump();
-        let complete = if *leading.borrow_and_update() {
+        let wait = if *leading.borrow_and_update() {
             leader.pass(&local, common.scope.lb_class.as_deref()).await
         } else {
             leader.decider = None;
-            true
+            IDLE_PASS
         };
         earliest_pass = Instant::now() + PASS_PAUSE;
-        next_pass = Instant::now() + if complete { IDLE_PASS } else { RETRY_AFTER };
+        next_pass = Instant::now() + wait;
     }
+    leader.events.finish(EVENTS_GRACE).await;
     drop(tokio::join!(election, admin));
     Ok(())
 }
@@ -106,14 +116,13 @@ struct Leader {
     decider: Option<Decider>,
     writer: StatusWriter,
     configuration_state: ConfigurationStateWriter,
-    events: EventWriter,
-    heartbeat: Heartbeat,
+    events: EventQueue,
     metrics: Metrics,
 }
 
 impl Leader {
-    /// One pass; false if a write has to be tried again.
-    async fn pass(&mut self, local: &ControllerWatches, lb_class: Option<&str>) -> bool {
+    /// One pass; returns when the next is due, whatever happens meanwhile.
+    async fn pass(&mut self, local: &ControllerWatches, lb_class: Option<&str>) -> Duration {
         let view = local.view(lb_class);
         let decider = self.decider.get_or_insert_with(|| {
             tracing::info!("this replica leads");
@@ -128,18 +137,13 @@ impl Leader {
             write_config(&self.writer, decider, &decisions),
             write_state(&mut self.configuration_state, &decisions),
         );
-        for (object, notice) in &decisions.notices {
-            // Thousands of Services may lose their pool at once: writing takes long, and is life.
-            self.heartbeat.bump();
-            if let Err(error) = self.events.tell(object, notice).await {
-                tracing::warn!(
-                    error = brief(&error),
-                    reason = notice.reason.as_str(),
-                    "an Event was not written"
-                );
-            }
+        self.events.tell(decisions.notices);
+        let complete = services_written.complete && config_written && state_written;
+        match (complete, services_written.more) {
+            (true, false) => IDLE_PASS,
+            (true, true) => PASS_PAUSE,
+            (false, _) => RETRY_AFTER,
         }
-        services_written && config_written && state_written
     }
 }
 
@@ -166,24 +170,32 @@ async fn write_config(writer: &StatusWriter, decider: &mut Decider, decisions: &
     complete
 }
 
-async fn write_services(writer: &StatusWriter, decisions: &Decisions) -> bool {
-    let write = |(service, status): &(Arc<_>, _)| {
-        let (service, status) =
-            (Arc::clone(service), ferrolb_cluster::controller::ServiceStatus::clone(status));
-        async move {
-            match writer.write_service(&service, &status).await {
-                Ok(_) => true,
-                // The Service changed meanwhile; the watch brings the change and the next pass.
-                Err(error) if is_conflict(&error) || is_absent(&error) => true,
-                Err(error) => {
-                    let service = ferrolb_cluster::parse::service::key(&service);
-                    tracing::warn!(%service, error = brief(&error), "a status was not written and is retried");
-                    false
-                }
+/// How far a pass came with the Services.
+struct ServicesWritten {
+    /// No write has to be tried again.
+    complete: bool,
+    /// There are more to write.
+    more: bool,
+}
+
+async fn write_services(writer: &StatusWriter, decisions: &Decisions) -> ServicesWritten {
+    let now = Timestamp::now();
+    let mut changed = decisions.services.iter().filter_map(|(service, status)| updated(service, status, now));
+    let batch: Vec<Service> = changed.by_ref().take(WRITES_PER_PASS).collect();
+    let more = changed.next().is_some();
+    let write = |service: Service| async move {
+        match writer.write_service(&service).await {
+            Ok(()) => true,
+            // The Service changed meanwhile; the watch brings the change and the next pass.
+            Err(error) if is_conflict(&error) || is_absent(&error) => true,
+            Err(error) => {
+                let service = ferrolb_cluster::parse::service::key(&service);
+                tracing::warn!(%service, error = brief(&error), "a status was not written and is retried");
+                false
             }
         }
     };
-    let writes =
-        futures::stream::iter(decisions.services.iter().map(write)).buffer_unordered(WRITES_IN_FLIGHT);
-    writes.fold(true, |complete, written| async move { complete && written }).await
+    let writes = futures::stream::iter(batch.into_iter().map(write)).buffer_unordered(WRITES_IN_FLIGHT);
+    let complete = writes.fold(true, |complete, written| async move { complete && written }).await;
+    ServicesWritten { complete, more }
 }

@@ -6,17 +6,15 @@ use std::time::Duration;
 use ferrolb_api::SPEAKER;
 use ferrolb_cluster::errors::brief;
 use ferrolb_cluster::speaker::{Report, Reporter, SpeakerWatches};
-use ferrolb_cluster::{EventWriter, Notice};
+use ferrolb_cluster::{EventQueue, EventWriter, Notice};
 use ferrolb_vocab::NodeName;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::config::SpeakerConfig;
 
-/// Events waiting for the API server. More are dropped and logged: an Event tells what the
-/// status objects say anyway.
-const NOTICES_MAX: usize = 256;
+const WAITING_EVENTS_MAX: usize = 256;
 /// Wait after a write that was refused; it doubles up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(30);
@@ -26,11 +24,11 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 /// may have deleted one.
 const VERIFY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The way to the writing task, which lives as long as this.
+/// The way to the writing tasks, which live as long as this.
 #[derive(Debug)]
 pub(super) struct ReportTask {
     report: watch::Sender<Report>,
-    notices: mpsc::Sender<(ObjectReference, Notice)>,
+    events: EventQueue,
 }
 
 impl ReportTask {
@@ -39,12 +37,11 @@ impl ReportTask {
         let pod = config.pod_uid.as_deref().map(|uid| (pod_name, uid));
         let node = NodeName::from(config.node_name.as_str());
         let reporter = Reporter::new(client, &config.common.namespace, node, pod, local);
-        let events = EventWriter::new(client.clone(), SPEAKER, pod_name);
+        let events =
+            EventQueue::start(EventWriter::new(client.clone(), SPEAKER, pod_name), WAITING_EVENTS_MAX);
         let (report, reports) = watch::channel(Report::default());
-        let (notices, notices_to_tell) = mpsc::channel(NOTICES_MAX);
         tokio::spawn(write_reports(reporter, reports));
-        tokio::spawn(tell_notices(events, notices_to_tell));
-        Self { report, notices }
+        Self { report, events }
     }
 
     /// Replaces what is to be said; what was not yet written is forgotten.
@@ -54,10 +51,7 @@ impl ReportTask {
             *current = report;
             changed
         });
-        let dropped = notices.into_iter().filter_map(|notice| self.notices.try_send(notice).err()).count();
-        if dropped > 0 {
-            tracing::warn!(dropped, "the API server takes Events too slowly, some are dropped");
-        }
+        self.events.tell(notices);
     }
 }
 
@@ -84,18 +78,5 @@ async fn write_reports(reporter: Reporter, mut reports: watch::Receiver<Report>)
             }
         };
         report_changed = tokio::time::timeout(wait, reports.changed()).await.unwrap_or(Ok(()));
-    }
-}
-
-async fn tell_notices(mut events: EventWriter, mut notices: mpsc::Receiver<(ObjectReference, Notice)>) {
-    while let Some((object, notice)) = notices.recv().await {
-        let reason = notice.reason.as_str();
-        match tokio::time::timeout(WRITE_TIMEOUT, events.tell(&object, &notice)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(error = brief(&error), reason, "an Event was not written"),
-            Err(_elapsed) => {
-                tracing::warn!(reason, "the API server does not answer, an Event was not written")
-            }
-        }
     }
 }

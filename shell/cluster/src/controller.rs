@@ -8,4 +8,4 @@ pub mod writes;
 pub use configuration_state::ConfigurationStateWriter;
 pub use objects::{ControllerObjects, ListError, list_endpoint_slices};
 pub use view::{ConfigObject, ControllerView, ControllerWatches};
-pub use writes::{Condition, ServiceStatus, StatusWriter};
+pub use writes::{Condition, ServiceStatus, StatusWriter, updated};

@@ -1,6 +1,7 @@
 //! Kubernetes Events: what `kubectl describe` shows below an object.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ferrolb_api::events::EventReason;
 use jiff::Timestamp;
@@ -9,8 +10,10 @@ use k8s_openapi::api::events::v1::{Event, EventSeries};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-use crate::errors::is_absent;
+use crate::errors::{brief, is_absent};
 
 /// Something worth telling at an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +28,52 @@ impl Notice {
     /// A notice with `reason`.
     pub fn new(reason: EventReason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
+    }
+}
+
+/// The way to a task that writes Events, so that nobody waits for the API server.
+#[derive(Debug)]
+pub struct EventQueue {
+    waiting: mpsc::Sender<(ObjectReference, Notice)>,
+    task: JoinHandle<()>,
+}
+
+impl EventQueue {
+    /// Starts the task for `writer`, for which at most `capacity` Events wait.
+    #[must_use]
+    pub fn start(writer: EventWriter, capacity: usize) -> Self {
+        let (waiting, notices) = mpsc::channel(capacity);
+        Self { waiting, task: tokio::spawn(write(writer, notices)) }
+    }
+
+    /// Queues `notices`. What the queue does not take is dropped, and their number logged: an
+    /// Event tells what the objects' statuses say anyway.
+    pub fn tell(&self, notices: impl IntoIterator<Item = (ObjectReference, Notice)>) {
+        let dropped = notices.into_iter().filter_map(|notice| self.waiting.try_send(notice).err()).count();
+        if dropped > 0 {
+            tracing::warn!(dropped, "the API server takes Events too slowly, some are dropped");
+        }
+    }
+
+    /// Writes what still waits, for at most `limit`.
+    pub async fn finish(self, limit: Duration) {
+        drop(self.waiting);
+        if tokio::time::timeout(limit, self.task).await.is_err() {
+            tracing::warn!("the process ends, and some Events were not written");
+        }
+    }
+}
+
+async fn write(mut writer: EventWriter, mut notices: mpsc::Receiver<(ObjectReference, Notice)>) {
+    while let Some((object, notice)) = notices.recv().await {
+        let reason = notice.reason.as_str();
+        match tokio::time::timeout(WRITE_TIMEOUT, writer.tell(&object, &notice)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = brief(&error), reason, "an Event was not written"),
+            Err(_elapsed) => {
+                tracing::warn!(reason, "the API server does not answer, an Event was not written");
+            }
+        }
     }
 }
 
@@ -134,3 +183,5 @@ const ACTION: &str = "Reconcile";
 const NOTE_CHARS_MAX: usize = 340;
 /// Events that may still be counted up; beyond that a repetition becomes an Event of its own.
 const RECENT_EVENTS_MAX: usize = 1024;
+/// The API server has this long for one Event.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(15);

@@ -19,5 +19,5 @@ pub mod parse;
 pub mod speaker;
 pub mod watches;
 
-pub use events::{EventWriter, Notice};
+pub use events::{EventQueue, EventWriter, Notice};
 pub use watches::{Dirty, Watches};

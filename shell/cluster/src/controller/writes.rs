@@ -55,23 +55,18 @@ impl StatusWriter {
         Self { client }
     }
 
-    /// Makes `service` say `status`; false when it says so already.
+    /// Writes the status of `service`, as [`updated`] made it, and its annotations.
     ///
     /// The write carries the resourceVersion that was read, so that it never undoes what
     /// another wrote meanwhile: the list of addresses is atomic for the API server.
     ///
     /// # Errors
     /// The API server refused the write (409: the Service changed meanwhile) or cannot be reached.
-    pub async fn write_service(
-        &self,
-        service: &Service,
-        status: &ServiceStatus,
-    ) -> Result<bool, kube::Error> {
-        let Some(updated) = updated(service, status, Timestamp::now()) else { return Ok(false) };
+    pub async fn write_service(&self, service: &Service) -> Result<(), kube::Error> {
         let api: Api<Service> =
             Api::namespaced(self.client.clone(), &service.namespace().unwrap_or_default());
-        api.replace_status(&service.name_any(), &PostParams::default(), &updated).await?;
-        Ok(true)
+        api.replace_status(&service.name_any(), &PostParams::default(), service).await?;
+        Ok(())
     }
 
     /// Applies conditions, and for a pool its counters, to a configuration object. Returns the
@@ -137,35 +132,41 @@ pub fn says(object: &ConfigObject, conditions: &[Condition], usage: Option<&IpAd
     conditions.iter().all(same) && usage.map(counters) == object.usage.as_ref().map(counters)
 }
 
-/// The Service as it should be; `None` when it is.
-fn updated(service: &Service, status: &ServiceStatus, now: Timestamp) -> Option<Service> {
+/// `service` as it should be to say `status`; `None` when it does. Of thousands nearly all do, so only the
+/// parts that are ours are made anew and compared, and a Service is copied only to be written.
+#[must_use]
+pub fn updated(service: &Service, status: &ServiceStatus, now: Timestamp) -> Option<Service> {
+    let current = service.status.as_ref();
+    let balancer = current.and_then(|current| current.load_balancer.as_ref());
+    let current_ingress = balancer.and_then(|balancer| balancer.ingress.as_deref()).unwrap_or_default();
+    let current_conditions = current.and_then(|current| current.conditions.as_deref()).unwrap_or_default();
+    let ingress = ingress(current_ingress, status);
+    let conditions = conditions(current_conditions, status.condition.as_ref(), now);
+    let annotations = annotations(status);
+    let is_annotated =
+        |(key, value): &(&str, Option<String>)| service.annotations().get(*key) == value.as_ref();
+    if ingress == current_ingress && conditions == current_conditions && annotations.iter().all(is_annotated)
+    {
+        return None;
+    }
     let mut updated = service.clone();
-    set_addresses(&mut updated, status);
-    let listed: Vec<String> = status.addresses.iter().map(IpAddr::to_string).collect();
-    let listed = (!listed.is_empty()).then(|| listed.join(","));
-    set_annotation(&mut updated, ALLOCATED_ADDRESSES, listed);
-    let pool = status.pool.as_ref().map(ToString::to_string);
-    set_annotation(&mut updated, Annotation::IpAllocatedFromPool.key(), pool);
-    // MetalLB's former spelling of the same would go on to name a pool that may be wrong by now.
-    set_annotation(&mut updated, Annotation::IpAllocatedFromPool.deprecated_key(), None);
-    set_condition(&mut updated, status.condition.as_ref(), now);
-    // An empty map or list and an absent one are the same to the API server.
-    let normal = |service: &Service| {
-        let status = service.status.clone().unwrap_or_default();
-        let ingress = status.load_balancer.and_then(|balancer| balancer.ingress).unwrap_or_default();
-        (service.annotations().clone(), ingress, status.conditions.unwrap_or_default())
-    };
-    (normal(service) != normal(&updated)).then_some(updated)
+    let written = updated.status.get_or_insert_default();
+    written.load_balancer.get_or_insert_default().ingress = Some(ingress);
+    written.conditions = Some(conditions);
+    for (key, value) in annotations {
+        match value {
+            Some(value) => updated.annotations_mut().insert(key.into(), value),
+            None => updated.annotations_mut().remove(key),
+        };
+    }
+    Some(updated)
 }
 
-/// Puts our addresses where ours were, and what is more behind; entries of others stay where
-/// they are.
-fn set_addresses(service: &mut Service, status: &ServiceStatus) {
-    let balancer = service.status.get_or_insert_default().load_balancer.get_or_insert_default();
-    let current = balancer.ingress.take().unwrap_or_default();
+/// Our addresses where ours were, and what is more behind; entries of others stay where they
+/// are, and an entry that is kept keeps its ipMode and ports.
+fn ingress(current: &[LoadBalancerIngress], status: &ServiceStatus) -> Vec<LoadBalancerIngress> {
     let address = |entry: &LoadBalancerIngress| entry.ip.as_deref()?.parse::<IpAddr>().ok();
     let is_ours = |address: &IpAddr| status.former.contains(address) || status.addresses.contains(address);
-    // An entry that is kept keeps its ipMode and ports.
     let entry = |wanted: &IpAddr| {
         let kept = current.iter().find(|entry| address(entry).as_ref() == Some(wanted));
         let new = || LoadBalancerIngress { ip: Some(wanted.to_string()), ..LoadBalancerIngress::default() };
@@ -179,22 +180,32 @@ fn set_addresses(service: &mut Service, status: &ServiceStatus) {
         )
         .collect();
     ingress.extend(ours);
-    balancer.ingress = Some(ingress);
+    ingress
 }
 
-fn set_annotation(service: &mut Service, key: &str, value: Option<String>) {
-    match value {
-        Some(value) => service.annotations_mut().insert(key.into(), value),
-        None => service.annotations_mut().remove(key),
-    };
+/// Our condition where it was, or behind those of others.
+fn conditions(
+    current: &[meta::Condition],
+    wanted: Option<&Condition>,
+    now: Timestamp,
+) -> Vec<meta::Condition> {
+    let is_ours = |condition: &meta::Condition| condition.type_ == ferrolb_api::conditions::ADDRESS_ALLOCATED;
+    let mut ours = timed(wanted, current, None, now).into_iter();
+    let mut conditions: Vec<_> =
+        current.iter().filter_map(|old| if is_ours(old) { ours.next() } else { Some(old.clone()) }).collect();
+    conditions.extend(ours);
+    conditions
 }
 
-fn set_condition(service: &mut Service, wanted: Option<&Condition>, now: Timestamp) {
-    let conditions = service.status.get_or_insert_default().conditions.get_or_insert_default();
-    let ours = ferrolb_api::conditions::ADDRESS_ALLOCATED;
-    let current: Vec<meta::Condition> = conditions.clone();
-    conditions.retain(|condition| condition.type_ != ours);
-    conditions.extend(timed(wanted, &current, None, now));
+/// What our annotations should be; `None` is absent.
+fn annotations(status: &ServiceStatus) -> [(&'static str, Option<String>); 3] {
+    let listed: Vec<String> = status.addresses.iter().map(IpAddr::to_string).collect();
+    [
+        (ALLOCATED_ADDRESSES, (!listed.is_empty()).then(|| listed.join(","))),
+        (Annotation::IpAllocatedFromPool.key(), status.pool.as_ref().map(ToString::to_string)),
+        // MetalLB's former spelling of the same would go on to name a pool that may be wrong by now.
+        (Annotation::IpAllocatedFromPool.deprecated_key(), None),
+    ]
 }
 
 /// Conditions with the time of their last transition, kept where the truth is as it was.

@@ -131,3 +131,16 @@ fn what_was_given_is_recorded_and_the_record_goes_with_it() {
     assert_eq!(annotations(&cleared), std::collections::BTreeMap::new());
     assert!(ips(&cleared).is_empty());
 }
+
+#[test]
+fn our_condition_stays_where_it_is_among_those_of_others() {
+    let mut wanted = allocated(&["10.0.0.1"]);
+    let mut written = updated(&service(serde_json::json!({})), &wanted, at(0)).unwrap();
+    let conditions = written.status.as_mut().unwrap().conditions.as_mut().unwrap();
+    conditions.push(meta::Condition { type_: "Other".into(), ..conditions[0].clone() });
+    assert_eq!(updated(&written, &wanted, at(9)), None, "another that writes last starts no quarrel");
+    wanted.condition.as_mut().unwrap().message = "Allocated, again.".into();
+    let reworded = updated(&written, &wanted, at(9)).unwrap().status.unwrap().conditions.unwrap();
+    let types: Vec<_> = reworded.iter().map(|condition| condition.type_.as_str()).collect();
+    assert_eq!(types, [ADDRESS_ALLOCATED, "Other"]);
+}
