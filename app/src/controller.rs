@@ -3,23 +3,32 @@
 //! One loop: something changed → view of the cluster → [`Decider::decide`] → writes. Every
 //! replica watches; only the leader decides and writes.
 //!
-//! Tasks: the watches, the election, the admin endpoint, and this loop, which owns the
-//! allocator. They share a dirty signal and a watch channel; no queue can fill up.
+//! Tasks: the watches, the election, the admin endpoint, the webhook if asked for, and this loop,
+//! which owns the allocator. They share a dirty signal and a watch channel; no queue can fill up.
 
+mod claims;
 mod decide;
 mod metrics;
+mod webhook;
 
 pub(crate) use decide::conditions;
 pub use decide::{Decider, Decisions};
+pub use webhook::converted_bgp_peer;
+pub(crate) use webhook::{SERVICE as WEBHOOK_SERVICE, convert_bgp_peer};
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ferrolb_api::CONTROLLER;
-use ferrolb_cluster::controller::{ConfigurationStateWriter, ControllerWatches, StatusWriter, updated};
+use ferrolb_cluster::controller::{
+    ClaimWriter, ConfigurationStateWriter, ControllerWatches, StatusWriter, updated,
+};
 use ferrolb_cluster::errors::{brief, is_absent, is_conflict};
 use ferrolb_cluster::lease::Elector;
+use ferrolb_cluster::liveness_key;
 use ferrolb_cluster::{Dirty, EventQueue, EventWriter, Watches};
 use futures::StreamExt;
+use futures::future::OptionFuture;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Service;
 use tokio::sync::watch;
@@ -55,13 +64,17 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let mut process = Process::start(common).await?;
     let dirty = Dirty::default();
     let mut watches = Watches::new(dirty.clone());
-    let local = ControllerWatches::start(&mut watches, &process.client, &common.scope.config_namespaces);
+    let local =
+        Arc::new(ControllerWatches::start(&mut watches, &process.client, &common.scope.config_namespaces));
     let configuration_state =
         ConfigurationStateWriter::start(&mut watches, &process.client, &common.namespace);
     let ready = process.readiness.register("synced");
     let metrics = Metrics::register(&mut process.registry);
     let admin = process.serve_admin(config.admin_address).await?;
+    let (seen, has_seen) = watch::channel(false);
+    let webhook = webhook::start(&process, &config, (&local, has_seen)).await?;
 
+    tokio::spawn(liveness_key::ensure(process.client.clone(), common.namespace.clone(), process.stopped()));
     let (leads, mut leading) = watch::channel(false);
     let elector =
         Elector::new(process.client.clone(), &common.namespace, ferrolb_api::LEADER_LEASE, &common.pod_name);
@@ -70,6 +83,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let mut leader = Leader {
         decider: None,
         writer: StatusWriter::new(process.client.clone()),
+        claim_writer: ClaimWriter::new(process.client.clone()),
         configuration_state,
         events: EventQueue::start(
             EventWriter::new(process.client.clone(), CONTROLLER, &common.pod_name),
@@ -83,6 +97,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         () = &mut stopped => return Ok(()),
     }
     ready.set(true);
+    seen.send_replace(true);
     tracing::info!("the controller has seen the cluster");
 
     let mut next_pass = Instant::now();
@@ -106,7 +121,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         next_pass = Instant::now() + wait;
     }
     leader.events.finish(EVENTS_GRACE).await;
-    drop(tokio::join!(election, admin));
+    drop(tokio::join!(election, admin, OptionFuture::from(webhook)));
     Ok(())
 }
 
@@ -115,6 +130,7 @@ struct Leader {
     /// Absent while another replica leads: what it would remember is outdated then.
     decider: Option<Decider>,
     writer: StatusWriter,
+    claim_writer: ClaimWriter,
     configuration_state: ConfigurationStateWriter,
     events: EventQueue,
     metrics: Metrics,
@@ -132,14 +148,16 @@ impl Leader {
         self.metrics.record(&view, &decisions);
         // Side by side, so that an error in the configuration is told at once, however many
         // Services it concerns.
-        let (services_written, config_written, state_written) = tokio::join!(
+        let (services_written, claims_written, config_written, state_written) = tokio::join!(
             write_services(&self.writer, &decisions),
+            claims::write(&self.claim_writer, &view, &decisions),
             write_config(&self.writer, decider, &decisions),
             write_state(&mut self.configuration_state, &decisions),
         );
         self.events.tell(decisions.notices);
-        let complete = services_written.complete && config_written && state_written;
-        match (complete, services_written.more) {
+        let complete =
+            services_written.complete && claims_written.complete && config_written && state_written;
+        match (complete, services_written.more || claims_written.more) {
             (true, false) => IDLE_PASS,
             (true, true) => PASS_PAUSE,
             (false, _) => RETRY_AFTER,
@@ -170,15 +188,15 @@ async fn write_config(writer: &StatusWriter, decider: &mut Decider, decisions: &
     complete
 }
 
-/// How far a pass came with the Services.
-struct ServicesWritten {
+/// How far a pass came with the Services, or with the claims.
+struct Written {
     /// No write has to be tried again.
     complete: bool,
     /// There are more to write.
     more: bool,
 }
 
-async fn write_services(writer: &StatusWriter, decisions: &Decisions) -> ServicesWritten {
+async fn write_services(writer: &StatusWriter, decisions: &Decisions) -> Written {
     let now = Timestamp::now();
     let mut changed = decisions.services.iter().filter_map(|(service, status)| updated(service, status, now));
     let batch: Vec<Service> = changed.by_ref().take(WRITES_PER_PASS).collect();
@@ -197,5 +215,5 @@ async fn write_services(writer: &StatusWriter, decisions: &Decisions) -> Service
     };
     let writes = futures::stream::iter(batch.into_iter().map(write)).buffer_unordered(WRITES_IN_FLIGHT);
     let complete = writes.fold(true, |complete, written| async move { complete && written }).await;
-    ServicesWritten { complete, more }
+    Written { complete, more }
 }

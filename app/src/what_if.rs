@@ -1,5 +1,5 @@
-//! `ferrolb plan`: what a change of pools, advertisements, nodes, Namespaces or Services would do,
-//! before it is made. Nothing is written.
+//! `ferrolb plan`: what a change of pools, advertisements, nodes, Namespaces, claims or Services
+//! would do, before it is made. Nothing is written.
 //!
 //! The cluster is read once. On a copy of its objects the [`Change`] is made as `kubectl apply` and
 //! `kubectl delete` would make it, and both go through what the controller and the speakers decide
@@ -30,7 +30,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use ferrolb_cluster::client;
 use ferrolb_cluster::controller::{ControllerObjects, ControllerView, list_endpoint_slices};
 use ferrolb_cluster::parse::endpoints::serving_endpoints;
-use ferrolb_ipam::{Allocator, ServiceRequest};
+use ferrolb_ipam::{Allocator, ClaimDecision, Decision, ServiceRequest};
 use ferrolb_plan::ServingEndpoints;
 use ferrolb_vocab::{NodeName, ServiceKey};
 use k8s_openapi::jiff::Timestamp;
@@ -42,7 +42,8 @@ use outcome::{Complaint, Judgement};
 
 /// Creation times are whole seconds, and who is new comes after all who are there.
 const NEWCOMER_DELAY: Duration = Duration::from_secs(1);
-/// Exit code when the change would take an address, or its announcement, from a Service.
+/// Exit code when the change would take an address, or its announcement, from a Service, or its
+/// reservation from a claim.
 const EX_LOSS: u8 = 2;
 
 /// Flags of `ferrolb plan`.
@@ -133,12 +134,39 @@ fn judge(
     endpoints: &BTreeMap<ServiceKey, ServingEndpoints>,
     speakers: &BTreeSet<NodeName>,
 ) -> Judgement {
-    let decisions = allocator.reconcile(&view.pools, &view.requests()).clone();
+    let decisions = settled(allocator, view);
     Judgement {
         announcers: announcers::elect(view, &decisions, endpoints, speakers),
         decisions,
+        claims: allocator.claims().clone(),
         complaints: complaints(view),
     }
+}
+
+/// What is decided in the end: a claim may wait for an address that the first round takes from a
+/// Service. What a Service loses, and why, is told by the round in which it does.
+fn settled(allocator: &mut Allocator, view: &ControllerView) -> BTreeMap<ServiceKey, Decision> {
+    let (claims, services) = (view.claim_requests(), view.requests());
+    let mut settled = allocator.reconcile(&view.pools, &claims, &services).clone();
+    if claims.is_empty() {
+        return settled;
+    }
+    for _ in 0..claims.len() + services.len() {
+        let reserved = allocator.claims().values().filter_map(ClaimDecision::reservation).count();
+        let again = allocator.reconcile(&view.pools, &claims, &services);
+        let mut changed = false;
+        for (key, decision) in again {
+            if settled.get(key).map(Decision::addresses) != Some(decision.addresses()) {
+                settled.insert(key.clone(), decision.clone());
+                changed = true;
+            }
+        }
+        if !changed && allocator.claims().values().filter_map(ClaimDecision::reservation).count() == reserved
+        {
+            break;
+        }
+    }
+    settled
 }
 
 /// What the controller would say at objects that are not in use.

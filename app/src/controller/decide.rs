@@ -10,14 +10,16 @@ use ferrolb_api::ip_address_pool::IpAddressPoolStatus;
 use ferrolb_cluster::Notice;
 use ferrolb_cluster::controller::view::listed;
 use ferrolb_cluster::controller::writes::says;
-use ferrolb_cluster::controller::{Condition, ConfigObject, ControllerView, ServiceStatus};
+use ferrolb_cluster::controller::{ClaimStatus, Condition, ConfigObject, ControllerView, ServiceStatus};
 use ferrolb_cluster::parse::service::{allocated_addresses, is_marked};
-use ferrolb_ipam::{Allocator, Change, Decision, Refusal, Usage, Wanted};
+use ferrolb_ipam::{Allocation, Allocator, Change, Decision, Refusal, Usage};
 use ferrolb_plan::coverage;
-use ferrolb_vocab::{PoolName, ServiceKey};
+use ferrolb_vocab::{ObjectName, PoolName, ServiceKey};
 use k8s_openapi::api::core::v1::{ObjectReference, Service};
 use kube::Resource;
 
+mod claims;
+mod coexistence;
 mod configuration;
 mod deprecated;
 
@@ -28,6 +30,8 @@ pub struct Decider {
     /// The last word about each Service: nothing is logged or told twice in a row.
     told: BTreeMap<ServiceKey, String>,
     foreign: BTreeMap<ServiceKey, String>,
+    claims: claims::Told,
+    coexistence: coexistence::Told,
     deprecated: deprecated::Told,
     /// What was written to each configuration object, by UID. MetalLB's CRDs prune conditions:
     /// what was written may not be there, and is not written again until somebody changes the
@@ -40,6 +44,8 @@ pub struct Decider {
 pub struct Decisions {
     /// Services with the status they should have.
     pub services: Vec<(Arc<Service>, ServiceStatus)>,
+    /// The status that each claim should have.
+    pub claims: BTreeMap<ObjectName, ClaimStatus>,
     /// Configuration objects whose status has to change.
     pub config: Vec<ConfigWrite>,
     /// The verdict on the configuration as a whole, for the `ConfigurationState`.
@@ -50,6 +56,8 @@ pub struct Decisions {
     pub usage: BTreeMap<PoolName, Usage>,
     /// How many Services have no address, by reason.
     pub refused: BTreeMap<&'static str, u64>,
+    /// How many claims are reserved, or wait, and why.
+    pub claimed: BTreeMap<(&'static str, &'static str), u64>,
 }
 
 /// A status that was written.
@@ -72,19 +80,32 @@ pub struct ConfigWrite {
     pub usage: Option<IpAddressPoolStatus>,
 }
 
-impl Decider {
-    /// Decides about everything in `view`.
-    pub fn decide(&mut self, view: &ControllerView) -> Decisions {
-        let requests = view.requests();
-        let allocated = self.allocator.reconcile(&view.pools, &requests).clone();
-        let mut decisions = Decisions {
+impl Decisions {
+    /// Nothing about Services yet.
+    fn none(view: &ControllerView, usage: BTreeMap<PoolName, Usage>) -> Self {
+        Self {
             services: Vec::new(),
+            claims: BTreeMap::new(),
             config: Vec::new(),
             configuration: configuration::verdict(&view.config),
             notices: Vec::new(),
-            usage: self.allocator.usage(&view.pools),
+            usage,
             refused: BTreeMap::new(),
-        };
+            claimed: BTreeMap::new(),
+        }
+    }
+}
+
+impl Decider {
+    /// Decides about everything in `view`.
+    pub fn decide(&mut self, view: &ControllerView) -> Decisions {
+        self.coexistence.mention(view);
+        if !view.metallb.is_empty() {
+            return self.stand_back(view);
+        }
+        let requests = view.requests();
+        let allocated = self.allocator.reconcile(&view.pools, &view.claim_requests(), &requests).clone();
+        let mut decisions = Decisions::none(view, self.allocator.usage(&view.pools));
         for (key, decision) in &allocated {
             let (Some(service), Some(request)) = (view.services.get(key), requests.get(key)) else {
                 continue;
@@ -93,10 +114,6 @@ impl Decider {
                 *decisions.refused.entry(refusal.reason()).or_default() += 1;
             }
             let mut notices = self.notices(key, decision);
-            if let Wanted::Unreadable { why } = &request.wanted {
-                // What it has it keeps; but nobody should believe that the wish was granted.
-                notices.extend(self.once(key, &Refusal::RequestUnreadable { why: why.clone() }));
-            }
             notices.extend(self.deprecated.notices(key, service));
             let reference = service.object_ref(&());
             decisions.notices.extend(notices.into_iter().map(|notice| (reference.clone(), notice)));
@@ -109,6 +126,8 @@ impl Decider {
                 .services
                 .push((Arc::clone(service), ServiceStatus { former, ..ServiceStatus::default() }));
         }
+        let claims = self.allocator.claims();
+        self.claims.add(view, claims, &mut decisions);
         self.told.retain(|key, _| view.services.contains_key(key));
         self.deprecated.forget_all_but(&view.services);
         self.mention_foreign(view);
@@ -152,17 +171,24 @@ impl Decider {
                         notices.push(Notice::new(EventReason::IpAllocated, message));
                     }
                 }
-                match &allocation.missing {
-                    None if allocation.change == Change::Kept => {}
-                    None => {
-                        self.told.remove(key);
-                    }
-                    Some(missing) => notices.extend(self.once_missing(key, missing)),
-                }
+                notices.extend(self.lack(key, allocation));
             }
             Decision::Refused(refused) => notices.extend(self.once(key, &refused.why)),
         }
         notices
+    }
+
+    /// The Event about what a Service with addresses lacks of what it asks for. What it has it keeps; but nobody
+    /// should believe that the wish was granted.
+    fn lack(&mut self, key: &ServiceKey, allocation: &Allocation) -> Option<Notice> {
+        match (&allocation.unmet, &allocation.missing) {
+            (Some(unmet), _) => self.once(key, unmet),
+            (None, Some(missing)) => self.once_missing(key, missing),
+            (None, None) => {
+                self.told.remove(key);
+                None
+            }
+        }
     }
 
     /// The Event about `refusal`, unless it was the last word about this Service already.
@@ -209,7 +235,8 @@ impl Decider {
 
     fn decide_config(&mut self, view: &ControllerView, decisions: &mut Decisions) {
         for object in &view.config {
-            let usage = object.pool.as_ref().and_then(|pool| decisions.usage.get(pool)).map(pool_status);
+            let computed = object.pool.as_ref().and_then(|pool| decisions.usage.get(pool)).map(pool_status);
+            let usage = coexistence::counters(object, view).or(computed);
             let conditions = conditions(object, view);
             let uid = object.reference.uid.as_deref().unwrap_or_default();
             let is_written = self.written.get(uid).is_some_and(|written| {
@@ -241,11 +268,17 @@ fn status(decision: &Decision) -> ServiceStatus {
     let (pool, condition) = match decision {
         Decision::Allocated(allocation) => {
             let given = format!("{} from pool {}", quoted(&allocation.addresses), allocation.pool);
-            let (reason, message) = match &allocation.missing {
-                None => ("Allocated", format!("The Service has {given}.")),
-                Some(missing) => (missing.reason(), format!("The Service has {given} only: {missing}.")),
+            let (holds, reason, message) = match (&allocation.unmet, &allocation.missing) {
+                (Some(unmet), _) => (
+                    false,
+                    unmet.reason(),
+                    format!("The Service keeps {given}, but asks for others: {unmet}."),
+                ),
+                (None, Some(missing)) => {
+                    (false, missing.reason(), format!("The Service has {given} only: {missing}."))
+                }
+                (None, None) => (true, "Allocated", format!("The Service has {given}.")),
             };
-            let holds = allocation.missing.is_none();
             (Some(allocation.pool.clone()), Condition { type_: ADDRESS_ALLOCATED, holds, reason, message })
         }
         Decision::Refused(refused) => {
@@ -283,6 +316,8 @@ pub(crate) fn conditions(object: &ConfigObject, view: &ControllerView) -> Vec<Co
     let ready = if !accepted.holds {
         let message = "The object is not accepted; see the condition Accepted.".into();
         Condition { type_: READY, holds: false, reason: "NotAccepted", message }
+    } else if let Some(waiting) = coexistence::condition(view) {
+        waiting
     } else if let Some((name, pool)) =
         object.pool.as_ref().and_then(|name| view.announced_pools.get_key_value(name))
     {

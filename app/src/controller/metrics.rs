@@ -12,8 +12,10 @@ use super::Decisions;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Metrics {
     addresses: Family<Addresses, Gauge>,
-    services: Family<Services, Gauge>,
+    services: Family<Outcome, Gauge>,
+    claims: Family<Outcome, Gauge>,
     config_errors: Gauge,
+    metallb_pods: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -24,7 +26,7 @@ struct Addresses {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Services {
+struct Outcome {
     state: &'static str,
     reason: &'static str,
 }
@@ -43,9 +45,19 @@ impl Metrics {
             metrics.services.clone(),
         );
         registry.register(
+            "ferrolb_ipam_claims",
+            "AddressClaims: reserved, or waiting with the reason",
+            metrics.claims.clone(),
+        );
+        registry.register(
             "ferrolb_kube_config_errors",
             "Configuration objects that are not accepted; their condition Accepted says why",
             metrics.config_errors.clone(),
+        );
+        registry.register(
+            "ferrolb_kube_metallb_pods",
+            "Pods of MetalLB that handle the same Services; while there is one, FerroLB stands back",
+            metrics.metallb_pods.clone(),
         );
         metrics
     }
@@ -73,12 +85,18 @@ impl Metrics {
         for (reason, count) in &decisions.refused {
             self.count("refused", reason, *count);
         }
+        self.claims.clear();
+        for ((state, reason), count) in &decisions.claimed {
+            let labels = Outcome { state, reason };
+            self.claims.get_or_create(&labels).set(i64::try_from(*count).unwrap_or(i64::MAX));
+        }
         let errors = view.config.iter().filter(|object| !object.errors.is_empty()).count();
+        self.metallb_pods.set(i64::try_from(view.metallb.iter().count()).unwrap_or(i64::MAX));
         self.config_errors.set(i64::try_from(errors).unwrap_or(i64::MAX));
     }
 
     fn count(&self, state: &'static str, reason: &'static str, count: u64) {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        self.services.get_or_create(&Services { state, reason }).set(count);
+        self.services.get_or_create(&Outcome { state, reason }).set(count);
     }
 }

@@ -9,8 +9,8 @@ use std::fmt;
 use ferrolb_cluster::controller::ControllerView;
 use ferrolb_cluster::parse::service::planned;
 use ferrolb_ipam::Decision;
-use ferrolb_plan::{Exclusions, ServingEndpoints, Snapshot, Verdict, Withheld, plan};
-use ferrolb_vocab::{NodeName, ServiceKey};
+use ferrolb_plan::{Exclusions, Ownership, ServingEndpoints, Snapshot, Withheld, owners};
+use ferrolb_vocab::{Instant, NodeName, ServiceKey};
 
 /// Who announces a Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,62 +50,50 @@ pub fn elect(
             decisions.get(key).map(|decision| decision.addresses().to_vec()).unwrap_or_default();
         (key.clone(), service)
     };
-    let mut snapshot = Snapshot {
+    let snapshot = Snapshot {
         me: NodeName::from(""),
+        now: Instant::ORIGIN,
         nodes: view.nodes.clone(),
         alive: speakers.clone(),
+        ownership: Ownership::default(),
         services: view.services.iter().map(service).collect(),
         pools: view.announced_pools.clone(),
         advertisements: view.advertisements.clone(),
         links: Vec::new(),
         exclusions: Exclusions::default(),
     };
-    let why = "the cluster has no node with a speaker".to_owned();
-    let nobody = Announcer::Nobody { reason: "NoSpeaker", why };
-    let mut announcers: BTreeMap<_, _> =
-        snapshot.services.keys().map(|key| (key.clone(), nobody.clone())).collect();
-    // Any candidate knows who is elected, so nearly every Service is settled by the first node.
-    for me in speakers.iter().filter(|speaker| view.nodes.contains_key(*speaker)) {
-        snapshot.me = me.clone();
-        for (key, verdict) in plan(&snapshot).verdicts {
-            let (announcer, is_settled) = judge(me, verdict);
-            if is_settled {
-                snapshot.services.remove(&key);
-            }
-            announcers.insert(key, announcer);
-        }
-    }
-    announcers
+    let announcer = |(key, owner): (ServiceKey, Result<NodeName, Withheld>)| {
+        (key, owner.map_or_else(|why| nobody(&why, speakers), Announcer::Node))
+    };
+    owners(&snapshot).into_iter().map(announcer).collect()
 }
 
-/// What the verdict of one node says about all, and whether another could say otherwise.
-fn judge(me: &NodeName, verdict: Verdict) -> (Announcer, bool) {
-    let why = match verdict {
-        // Its links are not known here; it is elected all the same.
-        Verdict::Announce(_) | Verdict::Withhold(Withheld::NoUsableInterface { .. }) => {
-            return (Announcer::Node(me.clone()), true);
-        }
-        Verdict::Withhold(Withheld::ElectionLost { owner }) => return (Announcer::Node(owner), true),
-        Verdict::Withhold(why) => why,
-    };
-    let nobody = |why: String, reason| Announcer::Nobody { reason, why };
-    match &why {
+/// Why no node is elected, as a person sees it who looks at all of them.
+fn nobody(why: &Withheld, speakers: &BTreeSet<NodeName>) -> Announcer {
+    if speakers.is_empty() {
+        let why = "the cluster has no node with a speaker".to_owned();
+        return Announcer::Nobody { reason: "NoSpeaker", why };
+    }
+    let text = match why {
         Withheld::NodeNotSelected => {
-            let text = "no advertisement of the Service covers a node that has a speaker, or, without any \
-                        advertisement, the address lies in no subnet of such a node";
-            (nobody(text.into(), why.reason()), false)
+            "no advertisement of the Service covers a node that has a speaker, or, without any \
+             advertisement, the address lies in no subnet of such a node"
+                .into()
         }
         Withheld::NodeNotEligible => {
-            let text = "every node that may announce it is excluded, has no network, or has no endpoint of it \
-                        under externalTrafficPolicy Local";
-            (nobody(text.into(), why.reason()), false)
+            "every node that may announce it is excluded, has no network, or has no endpoint of it \
+             under externalTrafficPolicy Local"
+                .into()
         }
         Withheld::NoAddress
         | Withheld::AddressOutsidePools { .. }
         | Withheld::NoServingEndpoint
         | Withheld::NoMatchingAdvertisement
         | Withheld::SharedAddressWithServiceSelector
+        | Withheld::NodeDraining
+        | Withheld::OwnersUnknown
         | Withheld::ElectionLost { .. }
-        | Withheld::NoUsableInterface { .. } => (nobody(why.to_string(), why.reason()), true),
-    }
+        | Withheld::NoUsableInterface { .. } => why.to_string(),
+    };
+    Announcer::Nobody { reason: why.reason(), why: text }
 }

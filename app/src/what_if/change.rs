@@ -34,6 +34,8 @@ pub enum Kind {
     Node,
     /// `Namespace`.
     Namespace,
+    /// `AddressClaim`.
+    AddressClaim,
     /// `Service`.
     Service,
 }
@@ -151,6 +153,7 @@ fn apply(
         Kind::Namespace => {
             put(&mut objects.namespaces, &target, |live| applied(live, value, context.created))?
         }
+        Kind::AddressClaim => put_guarded(&mut objects.claims, &target, &document, context)?,
         Kind::Service => put(&mut objects.services, &target, |live| {
             let mut service = applied(live, value, context.created)?;
             families.complete(&mut service);
@@ -194,6 +197,7 @@ fn delete(objects: &mut ControllerObjects, target: &Target) -> bool {
         Kind::IpAddressPool => remove(&mut objects.config.pools, target),
         Kind::L2Advertisement => remove(&mut objects.config.l2_advertisements, target),
         Kind::BgpAdvertisement => remove(&mut objects.config.bgp_advertisements, target),
+        Kind::AddressClaim => remove(&mut objects.claims, target),
         Kind::Service => remove(&mut objects.services, target),
         Kind::Node => {
             // The NodeState is owned by the Node.
@@ -202,6 +206,7 @@ fn delete(objects: &mut ControllerObjects, target: &Target) -> bool {
         }
         Kind::Namespace => {
             empty(&mut objects.services, &target.name);
+            empty(&mut objects.claims, &target.name);
             empty(&mut objects.config.pools, &target.name);
             empty(&mut objects.config.l2_advertisements, &target.name);
             empty(&mut objects.config.bgp_advertisements, &target.name);
@@ -222,12 +227,13 @@ fn empty<R: Resource>(list: &mut Vec<Arc<R>>, namespace: &str) {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::IpAddressPool,
         Self::L2Advertisement,
         Self::BgpAdvertisement,
         Self::Node,
         Self::Namespace,
+        Self::AddressClaim,
         Self::Service,
     ];
 
@@ -236,6 +242,7 @@ impl Kind {
     pub const fn api_version(self) -> &'static str {
         match self {
             Self::IpAddressPool | Self::L2Advertisement | Self::BgpAdvertisement => "metallb.io/v1beta1",
+            Self::AddressClaim => "ferrolb.io/v1alpha1",
             Self::Node | Self::Namespace | Self::Service => "v1",
         }
     }
@@ -249,13 +256,18 @@ impl Kind {
             Self::BgpAdvertisement => "BGPAdvertisement",
             Self::Node => "Node",
             Self::Namespace => "Namespace",
+            Self::AddressClaim => "AddressClaim",
             Self::Service => "Service",
         }
     }
 
     const fn is_namespaced(self) -> bool {
         match self {
-            Self::IpAddressPool | Self::L2Advertisement | Self::BgpAdvertisement | Self::Service => true,
+            Self::IpAddressPool
+            | Self::L2Advertisement
+            | Self::BgpAdvertisement
+            | Self::AddressClaim
+            | Self::Service => true,
             Self::Node | Self::Namespace => false,
         }
     }
@@ -263,7 +275,7 @@ impl Kind {
     const fn is_config(self) -> bool {
         match self {
             Self::IpAddressPool | Self::L2Advertisement | Self::BgpAdvertisement => true,
-            Self::Node | Self::Namespace | Self::Service => false,
+            Self::Node | Self::Namespace | Self::AddressClaim | Self::Service => false,
         }
     }
 }

@@ -3,16 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use ferrolb_ipam::Decision;
-use ferrolb_vocab::ServiceKey;
+use ferrolb_ipam::{ClaimDecision, Decision};
+use ferrolb_vocab::{ObjectName, ServiceKey};
 
 use super::announcers::Announcer;
+
+mod claims;
+
+pub use claims::ClaimOutcome;
 
 /// What the controller and the speakers decide on one state of the cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Judgement {
     /// The addresses of each Service.
     pub decisions: BTreeMap<ServiceKey, Decision>,
+    /// What each claim reserves.
+    pub claims: BTreeMap<ObjectName, ClaimDecision>,
     /// Who announces each Service.
     pub announcers: BTreeMap<ServiceKey, Announcer>,
     /// Configuration objects that are not accepted or not in use.
@@ -39,6 +45,8 @@ pub struct Complaint {
 pub struct Outcome {
     /// Every Service, also those that keep what they have, by name.
     pub services: Vec<ServiceOutcome>,
+    /// Every claim, by name.
+    pub claims: Vec<ClaimOutcome>,
     /// Objects about which there is something to say that there was not before.
     pub complaints: Vec<Complaint>,
     /// Services whose status is not what the controller decides today, without the change.
@@ -96,6 +104,8 @@ pub struct Summary {
     pub change_node: usize,
     /// They are announced today and no more afterwards, though they have an address.
     pub silenced: usize,
+    /// Claims that lose their reservation and get no other.
+    pub claims_lost: usize,
 }
 
 /// What differs between `before` and `after`.
@@ -110,6 +120,7 @@ pub fn compare(before: &Judgement, after: &Judgement) -> Outcome {
     let is_new = |complaint: &&Complaint| !before.complaints.contains(*complaint);
     Outcome {
         services: keys.into_iter().map(service).collect(),
+        claims: claims::compare(&before.claims, &after.claims),
         complaints: after.complaints.iter().filter(is_new).cloned().collect(),
         unsettled: Vec::new(),
     }
@@ -171,8 +182,13 @@ fn why(effect: Effect, after: Option<&Decision>) -> String {
     let pool = decision.allocation().map(|allocation| format!("from pool {}", allocation.pool));
     let taken = decision.cleared().map(|cleared| cleared.why.to_string());
     let missing = decision.allocation().and_then(|allocation| allocation.missing.as_ref());
-    let refused =
-        decision.refusal().or(missing).map(ToString::to_string).filter(|why| taken.as_ref() != Some(why));
+    let unmet = decision.allocation().and_then(|allocation| allocation.unmet.as_deref());
+    let refused = decision
+        .refusal()
+        .or(unmet)
+        .or(missing)
+        .map(ToString::to_string)
+        .filter(|why| taken.as_ref() != Some(why));
     let parts = match effect {
         Effect::Keeps => [None, None],
         Effect::Gains => [pool, None],
@@ -224,15 +240,17 @@ impl Outcome {
             summary.change_node += usize::from(service.changes_node());
             summary.silenced += usize::from(service.is_silenced());
         }
+        let loses = |claim: &&ClaimOutcome| claim.effect == Effect::Loses;
+        summary.claims_lost = self.claims.iter().filter(loses).count();
         summary
     }
 }
 
 impl Summary {
-    /// Whether a Service loses an address, or the node that announces it.
+    /// Whether a Service loses an address, or the node that announces it, or a claim its reservation.
     #[must_use]
     pub const fn is_loss(&self) -> bool {
-        self.lose > 0 || self.silenced > 0
+        self.lose > 0 || self.silenced > 0 || self.claims_lost > 0
     }
 }
 

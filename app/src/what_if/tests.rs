@@ -160,3 +160,50 @@ fn a_plan_needs_a_file_or_a_deletion() {
     assert!(Flags::try_parse_from(["plan", "--delete", "pod/web"]).is_err());
     assert!(Flags::try_parse_from(["plan", "--delete", "node/worker1"]).is_ok());
 }
+
+fn claim(name: &str, address: &str, recorded: Option<&str>) -> Value {
+    let reserved = recorded.map(|address| {
+        json!({"address": address, "conditions": [{
+            "type": "Reserved", "status": "True", "reason": "Reserved", "message": "",
+            "lastTransitionTime": "2026-11-20T07:00:00Z",
+        }]})
+    });
+    json!({
+        "apiVersion": "ferrolb.io/v1alpha1",
+        "kind": "AddressClaim",
+        "metadata": {"namespace": "default", "name": name},
+        "spec": {"address": address},
+        "status": reserved,
+    })
+}
+
+#[test]
+fn a_claim_that_loses_its_address_is_told_as_its_service_is() {
+    let mut today = cluster(&[("a", Some("10.0.0.2"))]);
+    today.claims.push(object(claim("c", "10.0.0.1", Some("10.0.0.1"))));
+    today.claims.push(object(claim("d", "10.0.0.2", None)));
+    let text = planned(&today, |objects| {
+        objects.config.pools = vec![object(pool("lb-pool", "10.0.0.2/32"))];
+    });
+    let expected = "AddressClaim default/c  loses  10.0.0.1 -> -  10.0.0.1 is in no IPAddressPool; add it to one or \
+                    ask for another address\n1 Service keeps, 0 gain, 0 lose, 0 move; 1 claim loses its address\n";
+    assert_eq!(text, expected, "the one that goes on waiting is no news");
+}
+
+#[test]
+fn what_a_service_gives_up_is_followed_to_the_claim_that_waits_for_it() {
+    let mut today = cluster(&[("a", Some("10.0.0.2"))]);
+    today.claims.push(object(claim("c", "10.0.0.2", None)));
+    let text = planned(&today, |objects| {
+        let mut asking = service("a", Some("10.0.0.2"));
+        asking["metadata"]["annotations"] = json!({"metallb.io/loadBalancerIPs": "10.0.0.1"});
+        let mut bound = service("b", None);
+        bound["metadata"]["annotations"] = json!({"ferrolb.io/address-claim": "c"});
+        objects.services = vec![object(asking), object(bound)];
+    });
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("default/a               moves  10.0.0.2 -> 10.0.0.1  "), "{text}");
+    assert_eq!(lines[1], "default/b               gains  - -> 10.0.0.2         from pool lb-pool");
+    assert_eq!(lines[2], "AddressClaim default/c  gains  - -> 10.0.0.2         reserved from pool lb-pool");
+    assert_eq!(lines[3], "0 Services keep, 1 gains, 0 lose, 1 moves");
+}

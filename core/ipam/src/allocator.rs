@@ -1,45 +1,53 @@
 //! The allocator: level-triggered, with the little memory that level-triggering needs.
 //!
-//! A round looks at everything and takes three steps, in an order that makes the result independent of the order
-//! of events: who had addresses in the last round on the same terms keeps them if they are still allowed; then who
-//! had them on other terms, or has them on record; then whoever has none, or not enough, is served. So nobody
-//! loses an address to a newcomer, and of Services that share an address the one that changes loses it.
+//! A round looks at everything. First it decides what is reserved by claims. Then it takes four steps, in an order
+//! that makes the result independent of the order of events: who had addresses in the last round on the same terms
+//! keeps them if they are still allowed; then who had them on other terms, or has them on record; then those whose
+//! claims mean other addresses move, if they can; then whoever has none, or not enough, is served. So nobody loses an
+//! address to a newcomer, and of Services that share an address the one that changes loses it.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use ferrolb_vocab::{IpFamily, PoolName, ServiceKey};
+use ferrolb_vocab::{ObjectName, PoolName, ServiceKey};
 
+use crate::claim::{ClaimDecision, ClaimRequest};
 use crate::decision::{Allocation, Change, Cleared, Decision, Refused};
 use crate::pool::Pool;
 use crate::pool_set::PoolSet;
-use crate::request::{Families, FamilyPolicy, ServiceRequest, Wanted};
+use crate::request::ServiceRequest;
 use crate::usage::{self, Usage};
 
+mod applicant;
+mod binding;
 mod choose;
+mod claimed;
+mod claims;
+mod free;
 mod keep;
 mod ledger;
+mod movers;
 #[cfg(test)]
 mod tests;
 
-/// Decides the addresses of all Services, and remembers what it decided last.
+use applicant::{Applicant, Wish};
+use binding::Bindings;
+use keep::as_asked;
+use movers::Unsettled;
+
+/// Decides the addresses of all claims and Services, and remembers what it decided last.
 ///
-/// Its memory bridges the time between the controller's writing of a status and its seeing it. For a Service that
-/// it has decided on, the memory counts and not the record, which may be older or edited by someone else; for one
+/// Its memory bridges the time between the controller's writing of a status and its seeing it. For what it has
+/// decided on, the memory counts and not the record, which may be older or edited by someone else; for one
 /// that it meets the first time the record counts. So after a restart, with what was decided on record, a new
 /// allocator decides the same. One that did not see all changes (a replica that was not the leader) must be
 /// replaced by a new one.
 #[derive(Clone, Debug, Default)]
 pub struct Allocator {
     decisions: BTreeMap<ServiceKey, Decision>,
-}
-
-/// A Service and what it asks for.
-#[derive(Clone, Copy)]
-struct Applicant<'a> {
-    service: &'a ServiceKey,
-    request: &'a ServiceRequest,
+    claims: BTreeMap<ObjectName, ClaimDecision>,
 }
 
 /// One round of decisions.
@@ -53,13 +61,13 @@ struct Round<'a> {
 }
 
 /// A Service that has addresses, as far as it knows.
-struct Claim<'a> {
+struct Incumbent<'a> {
     applicant: Applicant<'a>,
     addresses: Vec<IpAddr>,
     source: Source,
 }
 
-/// Where a claim comes from. What this allocator decided comes before what someone recorded.
+/// How it is known who has an address. What this allocator decided comes before what someone recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Source {
     Memory,
@@ -77,23 +85,34 @@ enum Need {
     Addresses { cleared: Option<Cleared> },
     /// It has an address of one family and may have one of the other.
     SecondFamily,
+    /// It keeps what it has, and is to be told why it gets nothing else.
+    Reason,
 }
 
 impl Allocator {
-    /// Decides on every one of `services`, and forgets all others, whose addresses are thereby released.
+    /// Decides on every one of `claims` and `services`, and forgets all others, whose addresses are thereby released.
     ///
-    /// Called again with the same arguments it changes nothing.
+    /// Called again with the same arguments it changes nothing, unless a claim is involved that waits for an address,
+    /// or whose address made a Service leave another: what a Service gives up that way is free from the next round
+    /// on, which the writing of its status brings about. There are at most as many such rounds as claims and Services.
     pub fn reconcile(
         &mut self,
         pools: &PoolSet,
+        claims: &BTreeMap<ObjectName, ClaimRequest>,
         services: &BTreeMap<ServiceKey, ServiceRequest>,
     ) -> &BTreeMap<ServiceKey, Decision> {
         self.forget_all_but(services);
-        let mut round = Round::new(pools);
-        let mut turns = Vec::new();
-        let claims = self.keep_unchanged(&mut round, services, &mut turns);
-        self.settle_claims(&mut round, claims, &mut turns);
+        let mut bindings = Bindings::of(claims, services);
+        let held = || claims::Held::new(&had(&self.decisions, services), &bindings);
+        let claimed = claims::reserve((pools, &bindings), claims, &mut self.claims, held);
+        bindings.resolve(&self.claims);
+        let mut round = Round::new(pools, claimed);
+        let mut unsettled = Unsettled::default();
+        let incumbents = self.keep_unchanged(&mut round, (services, &bindings), &mut unsettled);
+        self.settle_incumbents(&mut round, incumbents, &mut unsettled);
+        let turns = self.settle_movers(&mut round, unsettled);
         self.serve(&mut round, turns);
+        self.note_users(&bindings);
         &self.decisions
     }
 
@@ -103,10 +122,16 @@ impl Allocator {
         &self.decisions
     }
 
+    /// What was decided on claims in the last round.
+    #[must_use]
+    pub const fn claims(&self) -> &BTreeMap<ObjectName, ClaimDecision> {
+        &self.claims
+    }
+
     /// How full each of `pools` is after the last round.
     #[must_use]
     pub fn usage(&self, pools: &PoolSet) -> BTreeMap<PoolName, Usage> {
-        usage::usage(pools, self.decisions.values())
+        usage::usage(pools, self.decisions.values(), self.claims.values())
     }
 
     fn forget_all_but(&mut self, services: &BTreeMap<ServiceKey, ServiceRequest>) {
@@ -119,70 +144,69 @@ impl Allocator {
     }
 
     /// First step. All who are on the same terms as in the last round got on with each other then, so they can be
-    /// taken in any order. Returns who is left to claim something.
+    /// taken in any order. Returns who else has something.
     fn keep_unchanged<'a>(
         &mut self,
         round: &mut Round<'a>,
-        services: &'a BTreeMap<ServiceKey, ServiceRequest>,
-        turns: &mut Vec<Turn<'a>>,
-    ) -> Vec<Claim<'a>> {
-        let mut claims = Vec::new();
+        (services, bindings): (&'a BTreeMap<ServiceKey, ServiceRequest>, &'a Bindings<'a>),
+        unsettled: &mut Unsettled<'a>,
+    ) -> Vec<Incumbent<'a>> {
+        let mut incumbents = Vec::new();
         let mut decisions = self.decisions.iter_mut().peekable();
         for (service, request) in services {
-            let applicant = Applicant { service, request };
+            let applicant = Applicant { service, request, binding: bindings.get(service) };
             let decision = decisions.next_if(|(decided, _)| *decided == service);
             match decision.map(|(_, decision)| decision) {
                 Some(Decision::Allocated(allocation)) if allocation.terms == request.terms => {
-                    match round.keep(applicant, &allocation.addresses) {
+                    match round.keep(applicant, &allocation.addresses, as_asked) {
                         Ok(pool) => {
-                            allocation.renew(pool);
-                            turns.extend(Turn::for_second_family(applicant, &allocation.addresses));
+                            allocation.renew(pool, applicant);
+                            let turn = Turn::for_second_family(applicant, &allocation.addresses);
+                            unsettled.turns.extend(turn);
                         }
-                        Err(why) => {
-                            turns.push(Turn::after_clearing(applicant, allocation.addresses.clone(), why))
-                        }
+                        Err(why) => unsettled.add(round, applicant, allocation.addresses.clone(), why),
                     }
                 }
                 Some(Decision::Allocated(allocation)) => {
                     let addresses = allocation.addresses.clone();
-                    claims.push(Claim { applicant, addresses, source: Source::Memory });
+                    incumbents.push(Incumbent { applicant, addresses, source: Source::Memory });
                 }
                 None if !request.recorded.is_empty() => {
                     let addresses = request.recorded.clone();
-                    claims.push(Claim { applicant, addresses, source: Source::Record });
+                    incumbents.push(Incumbent { applicant, addresses, source: Source::Record });
                 }
-                None | Some(Decision::Refused(_)) => turns.push(Turn::for_newcomer(applicant)),
+                None | Some(Decision::Refused(_)) => unsettled.turns.push(Turn::for_newcomer(applicant)),
             }
         }
-        claims
+        incumbents
     }
 
-    /// Second step: those whose claims may contradict each other, in an order that does not depend on events.
-    fn settle_claims<'a>(
+    /// Second step: those who may contradict each other, in an order that does not depend on events.
+    fn settle_incumbents<'a>(
         &mut self,
         round: &mut Round<'a>,
-        mut claims: Vec<Claim<'a>>,
-        turns: &mut Vec<Turn<'a>>,
+        mut incumbents: Vec<Incumbent<'a>>,
+        unsettled: &mut Unsettled<'a>,
     ) {
-        claims.sort_by_key(|claim| (claim.source, claim.applicant.seniority()));
-        for Claim { applicant, addresses, .. } in claims {
-            match round.keep(applicant, &addresses) {
+        incumbents.sort_by_key(|incumbent| (incumbent.source, incumbent.applicant.seniority()));
+        for Incumbent { applicant, addresses, .. } in incumbents {
+            match round.keep(applicant, &addresses, as_asked) {
                 Ok(pool) => {
-                    turns.extend(Turn::for_second_family(applicant, &addresses));
+                    unsettled.turns.extend(Turn::for_second_family(applicant, &addresses));
                     let kept = Allocation::new(applicant, (pool, addresses), Change::Kept);
                     self.decisions.insert(applicant.service.clone(), Decision::Allocated(kept));
                 }
-                Err(why) => turns.push(Turn::after_clearing(applicant, addresses, why)),
+                Err(why) => unsettled.add(round, applicant, addresses, why),
             }
         }
     }
 
-    /// Third step: the oldest first, except that who asks for certain addresses goes before who takes any, since
+    /// Fourth step: the oldest first, except that who asks for certain addresses goes before who takes any, since
     /// only the latter has a choice.
     fn serve<'a>(&mut self, round: &mut Round<'a>, mut turns: Vec<Turn<'a>>) {
-        let is_flexible = |turn: &Turn<'a>| match turn.applicant.request.wanted {
-            Wanted::Addresses { .. } => false,
-            Wanted::Any | Wanted::Pool(_) | Wanted::Unreadable { .. } => true,
+        let is_flexible = |turn: &Turn<'a>| match turn.applicant.wish() {
+            Wish::Addresses { .. } | Wish::Claimed(_) => false,
+            Wish::Any | Wish::Pool(_) | Wish::Unreadable { .. } | Wish::Unmet(_) => true,
         };
         turns.sort_by_key(|turn| (is_flexible(turn), turn.applicant.seniority()));
         let mut served = Vec::with_capacity(turns.len());
@@ -198,6 +222,7 @@ impl Allocator {
                         round.complete(applicant, allocation);
                     }
                 }
+                Need::Reason => {}
             }
         }
         for applicant in served {
@@ -206,14 +231,42 @@ impl Allocator {
             }
         }
     }
+
+    /// Notes with each reservation who has its address.
+    fn note_users(&mut self, bindings: &Bindings<'_>) {
+        for (service, binding) in bindings.iter() {
+            let addresses = self.decisions.get(service).map_or(&[][..], Decision::addresses);
+            for (claim, _) in &binding.claims {
+                if let Some(ClaimDecision::Reserved(reservation)) = self.claims.get_mut(*claim)
+                    && addresses.contains(&reservation.address)
+                {
+                    reservation.services.insert(service.name.clone());
+                }
+            }
+        }
+    }
+}
+
+/// What each Service has when a round starts.
+fn had<'a, 'r>(
+    decisions: &'r BTreeMap<ServiceKey, Decision>,
+    services: &'a BTreeMap<ServiceKey, ServiceRequest>,
+) -> BTreeMap<&'a ServiceKey, &'r [IpAddr]>
+where
+    'a: 'r,
+{
+    let had = |(service, request): (&'a ServiceKey, &'a ServiceRequest)| {
+        (service, decisions.get(service).map_or(&request.recorded[..], Decision::addresses))
+    };
+    services.iter().map(had).collect()
 }
 
 impl<'a> Round<'a> {
-    fn new(pools: &'a PoolSet) -> Self {
+    fn new(pools: &'a PoolSet, claimed: claimed::Claimed<'a>) -> Self {
         let (mut pinned, unpinned): (Vec<_>, Vec<_>) =
             pools.iter().filter(|pool| pool.auto_assign).partition(|pool| pool.service_allocation.is_some());
         pinned.sort_by_key(|pool| pool.rank());
-        Self { pools, pinned, unpinned, ledger: ledger::Ledger::default() }
+        Self { pools, pinned, unpinned, ledger: ledger::Ledger::new(claimed) }
     }
 
     /// Decides on a Service that has nothing, after `cleared` was taken away from it.
@@ -252,41 +305,18 @@ impl<'a> Round<'a> {
                 if allocation.missing.is_some() {
                     self.complete(applicant, allocation);
                 }
+                if let Some(unmet) = &mut allocation.unmet
+                    && let Wish::Claimed(claimed) = applicant.wish()
+                    && let Err(why) = self.choose_claimed(applicant, claimed, &allocation.addresses)
+                {
+                    **unmet = why;
+                }
             }
             Decision::Refused(refused) => {
                 if let Err(why) = self.choose(applicant) {
                     refused.why = why;
                 }
             }
-        }
-    }
-}
-
-impl<'a> Applicant<'a> {
-    /// Who was created first is senior; of two created in the same second, the first by namespace and name.
-    const fn seniority(self) -> (u64, &'a ServiceKey) {
-        (self.request.created, self.service)
-    }
-
-    /// The families of the cluster IPs.
-    const fn families(self) -> &'static [IpFamily] {
-        match self.request.families {
-            Families::None => &[],
-            Families::V4 => &[IpFamily::V4],
-            Families::V6 => &[IpFamily::V6],
-            Families::Dual { .. } => &[IpFamily::V4, IpFamily::V6],
-        }
-    }
-
-    /// The address, if it is the only one and the Service would like another of the other family: cluster IPs of
-    /// both families, `PreferDualStack`, and no certain addresses asked for.
-    const fn lone_address(self, addresses: &[IpAddr]) -> Option<IpAddr> {
-        let request = self.request;
-        match (addresses, request.families, request.policy, &request.wanted) {
-            ([lone], Families::Dual { .. }, FamilyPolicy::PreferDualStack, Wanted::Any | Wanted::Pool(_)) => {
-                Some(*lone)
-            }
-            _ => None,
         }
     }
 }
@@ -317,17 +347,19 @@ impl Allocation {
             terms: applicant.request.terms.clone(),
             change,
             missing: None,
+            unmet: applicant.unmet().map(Box::new),
             cleared: None,
         }
     }
 
     /// Kept once more, now from `pool`.
-    fn renew(&mut self, pool: &Pool) {
+    fn renew(&mut self, pool: &Pool, applicant: Applicant<'_>) {
         if self.pool != pool.name {
             self.pool = pool.name.clone();
         }
         self.change = Change::Kept;
         self.missing = None;
+        self.unmet = applicant.unmet().map(Box::new);
         self.cleared = None;
     }
 }

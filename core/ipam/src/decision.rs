@@ -1,5 +1,6 @@
 //! What became of a request.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -70,6 +71,8 @@ pub struct Allocation {
     /// Why a `PreferDualStack` Service with cluster IPs of both families has an address of only one, as long as
     /// it has.
     pub missing: Option<Refusal>,
+    /// Why it keeps these without having what it asks for, as long as that cannot be given or read.
+    pub unmet: Option<Box<Refusal>>,
     /// What this round took away before it gave these.
     pub cleared: Option<Cleared>,
 }

@@ -75,14 +75,21 @@ impl Pool {
     /// # Errors
     /// The part of `serviceAllocation` that says no.
     pub fn admits(&self, namespace: &str, labels: &Labels) -> Result<(), Incompatibility> {
+        self.admits_namespace(namespace)?;
         let Some(allocation) = &self.service_allocation else { return Ok(()) };
-        if allocation.namespaces.as_ref().is_some_and(|admitted| !admitted.contains(namespace)) {
-            return Err(Incompatibility::Namespace(namespace.into()));
-        }
         if !Selector::any_or_empty(&allocation.service_selectors, labels) {
             return Err(Incompatibility::Labels);
         }
         Ok(())
+    }
+
+    /// Whether the pool may be used in `namespace`, by Services with the right labels at least.
+    pub(crate) fn admits_namespace(&self, namespace: &str) -> Result<(), Incompatibility> {
+        let admitted = self.service_allocation.as_ref().and_then(|allocation| allocation.namespaces.as_ref());
+        match admitted.is_none_or(|admitted| admitted.contains(namespace)) {
+            true => Ok(()),
+            false => Err(Incompatibility::Namespace(namespace.into())),
+        }
     }
 
     /// How many addresses of `family` the pool can give in all, saturating.

@@ -1,14 +1,20 @@
 //! Why a Service does not get, or may not keep, an address.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
-use ferrolb_vocab::{IpFamily, PoolName, ServiceKey};
+use ferrolb_vocab::{ObjectName, PoolName, ServiceKey};
 
+use crate::claim::ClaimRefusal;
 use crate::pool::Incompatibility;
 use crate::request::{Families, Port};
+
+mod shortage;
+
+pub use shortage::Shortage;
 
 /// How many pools or Services a message names before it only counts them.
 const LISTED_MAX: usize = 5;
@@ -75,12 +81,17 @@ pub enum Refusal {
         not_admitting: usize,
     },
     /// Every address that would do is in use.
-    #[error("{}: {shortages}; add addresses to the pool or delete a Service that uses one", no_ips(.asked, *.families))]
+    #[error(
+        "{}: {shortages}; add addresses to the pool or delete a Service that uses one{}",
+        no_ips(.asked, *.families), sharing_is_limited(*.shares)
+    )]
     PoolExhausted {
         /// The pool asked for, if one was.
         asked: Option<PoolName>,
         /// The families of the Service.
         families: Families,
+        /// Whether the Service has a sharing key, which did not help.
+        shares: bool,
         /// The pools without a free address.
         shortages: Listed<Shortage>,
     },
@@ -193,6 +204,33 @@ pub enum Refusal {
         /// The addresses asked for.
         asked: Vec<IpAddr>,
     },
+    /// A claim has the address, or waits for it, and the Service is not bound to that.
+    #[error(
+        "{address} is kept for AddressClaim {claim}; bind the Service to it with annotation \
+         ferrolb.io/address-claim: {} in namespace {}, or use another address", .claim.name, .claim.namespace
+    )]
+    AddressClaimed {
+        /// The address.
+        address: IpAddr,
+        /// The claim.
+        claim: ObjectName,
+    },
+    /// The claim that the Service names does not exist.
+    #[error(
+        "there is no AddressClaim {claim}; create it in the Service's namespace or correct ferrolb.io/address-claim"
+    )]
+    ClaimNotFound {
+        /// The claim asked for.
+        claim: ObjectName,
+    },
+    /// The claim that the Service is bound to has no address.
+    #[error("AddressClaim {claim} has no address: {why}")]
+    ClaimNotReserved {
+        /// The claim.
+        claim: ObjectName,
+        /// Why it has none.
+        why: Box<ClaimRefusal>,
+    },
     /// What the Service asks for cannot be read.
     #[error("invalid requested loadbalancer IPs: {why}")]
     RequestUnreadable {
@@ -223,6 +261,9 @@ impl Refusal {
             Self::FamiliesChanged { .. } => "FamiliesChanged",
             Self::OtherPoolRequested { .. } => "OtherPoolRequested",
             Self::OtherAddressesRequested { .. } => "OtherAddressesRequested",
+            Self::AddressClaimed { .. } => "AddressClaimed",
+            Self::ClaimNotFound { .. } => "ClaimNotFound",
+            Self::ClaimNotReserved { .. } => "ClaimNotReserved",
             Self::RequestUnreadable { .. } => "RequestUnreadable",
         }
     }
@@ -263,31 +304,6 @@ impl fmt::Display for NotAllowed {
                 write!(f, "pools {one} and {other} hold one each; ask for both addresses from one pool")
             }
             Self::Nothing => f.write_str("the list is empty; name an address or remove the annotation"),
-        }
-    }
-}
-
-/// A pool that has no address left of a family.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shortage {
-    /// The pool.
-    pub pool: PoolName,
-    /// The family it cannot give.
-    pub family: IpFamily,
-    /// How many addresses of the family it has, all in use.
-    pub capacity: u128,
-    /// Whether it also has addresses of the other family.
-    pub mixed: bool,
-}
-
-impl fmt::Display for Shortage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pool, family, capacity, mixed } = self;
-        match (capacity, mixed) {
-            (0, _) => write!(f, "pool {pool} has no {family} addresses"),
-            (1, _) => write!(f, "the one {family} address of pool {pool} is in use"),
-            (_, false) => write!(f, "pool {pool} has {capacity} addresses, all in use"),
-            (_, true) => write!(f, "pool {pool} has {capacity} {family} addresses, all in use"),
         }
     }
 }
@@ -339,6 +355,16 @@ fn needs_families(families: Families) -> &'static str {
     match families {
         Families::None => "needs at least one",
         Families::V4 | Families::V6 | Families::Dual { .. } => "requires dual stack",
+    }
+}
+
+const fn sharing_is_limited(shares: bool) -> &'static str {
+    match shares {
+        true => {
+            ". An address in use is only shared where metallb.io/allow-shared-ip is equal, the ports are free, and \
+             externalTrafficPolicy is either Cluster on all, or Local with equal selectors"
+        }
+        false => "",
     }
 }
 

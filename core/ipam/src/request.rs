@@ -73,6 +73,16 @@ impl Families {
         }
     }
 
+    /// One after the other, IPv4 first.
+    pub(crate) const fn each(self) -> &'static [IpFamily] {
+        match self {
+            Self::None => &[],
+            Self::V4 => &[IpFamily::V4],
+            Self::V6 => &[IpFamily::V6],
+            Self::Dual { .. } => &[IpFamily::V4, IpFamily::V6],
+        }
+    }
+
     /// Whether `addresses` are exactly one of each family.
     pub(crate) fn equal(self, addresses: &[IpAddr]) -> bool {
         match (self, addresses) {
@@ -81,6 +91,14 @@ impl Families {
             (Self::Dual { .. }, [one, other]) => IpFamily::of(*one) != IpFamily::of(*other),
             (Self::None | Self::V4 | Self::V6 | Self::Dual { .. }, _) => false,
         }
+    }
+}
+
+/// The one family that `family` is not.
+pub(crate) const fn other(family: IpFamily) -> IpFamily {
+    match family {
+        IpFamily::V4 => IpFamily::V6,
+        IpFamily::V6 => IpFamily::V4,
     }
 }
 
@@ -120,6 +138,8 @@ pub enum Wanted {
         /// The pool they must come from (`metallb.io/address-pool`).
         pool: Option<PoolName>,
     },
+    /// The addresses of these claims of its namespace (`ferrolb.io/address-claim`).
+    Claims(Vec<String>),
     /// What it asks for cannot be read. It keeps what it has, and gets nothing.
     Unreadable {
         /// What is wrong with which annotation or field.

@@ -5,6 +5,7 @@ use core::net::IpAddr;
 
 use ferrolb_vocab::{IpFamily, PoolName};
 
+use crate::claim::{ClaimDecision, Reservation};
 use crate::decision::Decision;
 use crate::pool::Pool;
 use crate::pool_set::PoolSet;
@@ -12,9 +13,9 @@ use crate::pool_set::PoolSet;
 /// The counters of `IPAddressPool.status`; each saturates at `i64::MAX`, the type of the fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Distinct IPv4 addresses in use, however many Services share them.
+    /// Distinct IPv4 addresses in use or reserved, however many Services share them.
     pub assigned_v4: i64,
-    /// Distinct IPv6 addresses in use.
+    /// Distinct IPv6 addresses in use or reserved.
     pub assigned_v6: i64,
     /// IPv4 addresses that can still be given.
     pub available_v4: i64,
@@ -26,10 +27,15 @@ pub struct Usage {
 pub(crate) fn usage<'a>(
     pools: &'a PoolSet,
     decisions: impl Iterator<Item = &'a Decision>,
+    claims: impl Iterator<Item = &'a ClaimDecision>,
 ) -> BTreeMap<PoolName, Usage> {
     let mut assigned: BTreeMap<&PoolName, BTreeSet<IpAddr>> = BTreeMap::new();
     for allocation in decisions.filter_map(Decision::allocation) {
         assigned.entry(&allocation.pool).or_default().extend(&allocation.addresses);
+    }
+    let is_unused = |reservation: &&Reservation| reservation.services.is_empty();
+    for unused in claims.filter_map(ClaimDecision::reservation).filter(is_unused) {
+        assigned.entry(&unused.pool).or_default().insert(unused.address);
     }
     let of = |pool: &Pool, frozen: bool| {
         let addresses = assigned.get(&pool.name);

@@ -15,6 +15,8 @@ pub enum Occupant {
     Node(NodeName),
     /// The Pods of a node.
     Pods(NodeName),
+    /// The network from which Services take their cluster addresses.
+    Services,
     /// The cluster address of a Service.
     ClusterIp(ServiceKey),
     /// The network or broadcast address of a node's subnet, which no host may have.
@@ -26,6 +28,7 @@ impl fmt::Display for Occupant {
         match self {
             Self::Node(node) => write!(f, "the address of node {node}"),
             Self::Pods(node) => write!(f, "for the Pods of node {node}"),
+            Self::Services => f.write_str("for the cluster addresses of Services"),
             Self::ClusterIp(service) => write!(f, "the cluster address of Service {service}"),
             Self::Subnet => f.write_str("the network or broadcast address of a node's subnet"),
         }
@@ -155,7 +158,7 @@ mod tests {
             (key("wants"), wants),
         ]);
         let mut allocator = Allocator::default();
-        let decisions = allocator.reconcile(&pools, &services);
+        let decisions = allocator.reconcile(&pools, &BTreeMap::new(), &services);
         let address = |name: &str| decisions[&key(name)].addresses().first().map(ToString::to_string);
         assert_eq!(address("had").as_deref(), Some("192.168.100.201"));
         assert_eq!(address("new").as_deref(), Some("192.168.100.202"));

@@ -35,7 +35,7 @@ impl L2Advertisement {
 }
 
 /// What makes a Service's addresses announceable.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Covering<'a> {
     /// These `L2Advertisement`s, at least one.
     Explicit(Vec<&'a L2Advertisement>),
@@ -80,12 +80,29 @@ impl Covering<'_> {
         }
     }
 
+    /// Whether any of them prefers nodes.
+    pub(crate) fn has_preferences(&self) -> bool {
+        self.any(|advertisement| !advertisement.preferences.is_empty())
+    }
+
+    /// Whether any of them asks for the first node in the order.
+    pub(crate) fn fails_back(&self) -> bool {
+        self.any(|advertisement| advertisement.failback)
+    }
+
+    /// Whether any of them asks for an owner of its own for each address.
+    pub(crate) fn spreads(&self) -> bool {
+        self.any(|advertisement| advertisement.spread)
+    }
+
     /// Whether any of them chooses Services by label.
     pub(crate) fn selects_services(&self) -> bool {
+        self.any(|advertisement| !advertisement.service_selectors.is_empty())
+    }
+
+    fn any(&self, holds: impl Fn(&L2Advertisement) -> bool) -> bool {
         match self {
-            Self::Explicit(all) => {
-                all.iter().any(|advertisement| !advertisement.service_selectors.is_empty())
-            }
+            Self::Explicit(all) => all.iter().any(|advertisement| holds(advertisement)),
             Self::Implied => false,
         }
     }

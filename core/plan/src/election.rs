@@ -27,7 +27,7 @@ pub fn order<'a>(mut candidates: Vec<Candidate<'a>>, address: IpAddr) -> Vec<Can
     candidates
 }
 
-fn digest(node: &NodeName, address: IpAddr) -> [u8; 32] {
+pub(crate) fn digest(node: &NodeName, address: IpAddr) -> [u8; 32] {
     // Go's net.IP prints an IPv4-mapped address as IPv4; the hash is over that text.
     let address = address.to_canonical().to_string();
     Sha256::new().chain_update(node.as_str()).chain_update("#").chain_update(address).finalize().into()

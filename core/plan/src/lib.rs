@@ -1,13 +1,14 @@
 //! Decides what this node does: cluster snapshot in, announcements and their reasons out.
 //!
-//! What is absent: watching the cluster, sending packets, a clock, memory. The same
-//! snapshot gives the same plan on every node, which is how nodes agree on one owner
-//! without talking about it.
+//! What is absent: watching the cluster, sending packets, a clock, memory. What a node owns
+//! comes in with the snapshot and goes out with the plan; the same cluster gives the same owner
+//! on every node that knows the same.
 //!
 //! # Layout
 //! [`snapshot`] is the input; [`advertisement`] finds which advertisements cover a
-//! Service; [`election`] orders the candidate nodes; [`interfaces`] says which links may
-//! carry an announcement; [`plan()`] puts them together into [`Verdict`]s; [`diff()`] turns
+//! Service; `unit` finds which addresses go together; [`election`] orders the candidate
+//! nodes; [`ownership`] says who owns a unit, and who takes or gives it up; [`interfaces`] says
+//! which links may carry an announcement; [`plan()`] puts them together into [`Verdict`]s; [`diff()`] turns
 //! two plans into [`Action`]s for the drivers.
 #![no_std]
 
@@ -20,14 +21,17 @@ pub mod coverage;
 pub mod diff;
 pub mod election;
 pub mod interfaces;
+pub mod ownership;
 pub mod plan;
 pub mod snapshot;
+mod unit;
 pub mod verdict;
 
 pub use coverage::{Coverage, coverage};
 pub use diff::{Action, Announcements, diff};
 pub use interfaces::Exclusions;
-pub use plan::{Plan, plan};
+pub use ownership::{Holding, Ownership};
+pub use plan::{Plan, owners, plan};
 pub use snapshot::{
     Advertisements, L2Advertisement, Node, NodePreference, Pool, Service, ServingEndpoints, Snapshot,
     TrafficPolicy,

@@ -1,15 +1,15 @@
 //! Snapshot to plan: for every Service, whether this node announces it.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use ferrolb_vocab::{NodeName, ServiceKey};
+use ferrolb_vocab::{Epoch, Instant, NodeName, ServiceKey};
 
-use crate::advertisement::Covering;
 use crate::diff::Announcements;
-use crate::election::{self, Candidate};
-use crate::snapshot::{Node, Service, Snapshot, TrafficPolicy};
+use crate::ownership::{Court, Holding, YIELD_MAX};
+use crate::snapshot::Snapshot;
+use crate::unit::{Announceable, Unit};
 use crate::verdict::{Announcement, Verdict, Withheld};
 
 /// What this node should do, and why.
@@ -17,6 +17,10 @@ use crate::verdict::{Announcement, Verdict, Withheld};
 pub struct Plan {
     /// The decision about every Service of the snapshot.
     pub verdicts: BTreeMap<ServiceKey, Verdict>,
+    /// What this node owns from now on.
+    pub held: BTreeMap<IpAddr, Holding>,
+    /// What it may own and cannot announce.
+    pub stands_back: BTreeSet<IpAddr>,
 }
 
 impl Plan {
@@ -33,79 +37,110 @@ impl Plan {
         }
         announcements
     }
+
+    /// What to tell the other speakers.
+    #[must_use]
+    pub fn claims(&self) -> BTreeMap<IpAddr, Epoch> {
+        let owned = self.held.iter().map(|(address, holding)| (*address, holding.epoch));
+        self.stands_back.iter().map(|address| (*address, Epoch::STANDS_BACK)).chain(owned).collect()
+    }
+
+    /// When the same snapshot would give another plan.
+    #[must_use]
+    pub fn expires(&self) -> Option<Instant> {
+        let yielding = self.held.values().filter_map(|holding| holding.yielding);
+        yielding.min().map(|since| since + YIELD_MAX)
+    }
 }
 
 /// Decides about every Service of `snapshot`.
 #[must_use]
 pub fn plan(snapshot: &Snapshot) -> Plan {
-    let verdicts = snapshot.services.iter().map(|(key, service)| {
-        let verdict = announce(snapshot, service).map_or_else(Verdict::Withhold, Verdict::Announce);
-        (key.clone(), verdict)
-    });
-    Plan { verdicts: verdicts.collect() }
+    let (units, withheld) = units(snapshot);
+    let mut plan = Plan {
+        verdicts: withheld.into_iter().map(|(key, why)| (key, Verdict::Withhold(why))).collect(),
+        ..Plan::default()
+    };
+    let court = Court::new(snapshot);
+    let me = snapshot.nodes.get(&snapshot.me);
+    for unit in &units {
+        if me.is_some_and(|me| unit.admits(&snapshot.me, me)) && !unit.is_announceable(snapshot) {
+            plan.stands_back.extend(&unit.addresses);
+        }
+        let judged = court.judge(unit);
+        if let Ok(holding) = judged
+            && unit.is_announceable(snapshot)
+        {
+            for address in unit.addresses.iter().filter(|address| **address != unit.key) {
+                let held = snapshot.ownership.held.get(address).copied();
+                let new = || Holding { epoch: court.next_epoch(*address), ..holding };
+                plan.held.insert(*address, held.unwrap_or_else(new));
+            }
+            plan.held.insert(unit.key, holding);
+        }
+        for one in &unit.services {
+            let verdict = match &judged {
+                Ok(_) => announcement(snapshot, unit, one),
+                Err(why) => Verdict::Withhold(why.clone()),
+            };
+            match (plan.verdicts.get_mut(one.key), verdict) {
+                // Its addresses have owners of their own: what this node announces counts.
+                (Some(Verdict::Announce(all)), Verdict::Announce(more)) => {
+                    all.interfaces.extend(more.interfaces)
+                }
+                (Some(Verdict::Announce(_)), Verdict::Withhold(_)) => {}
+                (Some(Verdict::Withhold(_)) | None, verdict) => {
+                    plan.verdicts.insert(one.key.clone(), verdict);
+                }
+            }
+        }
+    }
+    plan
 }
 
-/// The steps of docs/reference/metallb-contract.md, "Election", in their order.
-fn announce(snapshot: &Snapshot, service: &Service) -> Result<Announcement, Withheld> {
-    // The first address decides for all of a Service, so that both families share an owner.
-    let address = *service.addresses.first().ok_or(Withheld::NoAddress)?;
-    let (name, pool) =
-        snapshot.pool_of(&service.addresses).ok_or(Withheld::AddressOutsidePools { address })?;
-    if !service.endpoints.any {
-        return Err(Withheld::NoServingEndpoint);
+/// The node that should announce each Service, or why none does, as every node sees it that knows
+/// the same. [`Snapshot::me`] and what it has or holds do not matter.
+#[must_use]
+pub fn owners(snapshot: &Snapshot) -> BTreeMap<ServiceKey, Result<NodeName, Withheld>> {
+    let (units, withheld) = units(snapshot);
+    let mut owners: BTreeMap<ServiceKey, _> =
+        withheld.into_iter().map(|(key, why)| (key, Err(why))).collect();
+    let court = Court::new(snapshot);
+    for unit in &units {
+        let owner = court.owner(unit).cloned();
+        // Where its addresses are spread, the first stands for the Service.
+        let holds_first = |one: &&Announceable<'_>| {
+            one.service.addresses.first().is_some_and(|first| unit.addresses.contains(first))
+        };
+        let services = unit.services.iter().filter(holds_first);
+        owners.extend(services.map(|one| (one.key.clone(), owner.clone())));
     }
-    let covering = snapshot
-        .advertisements
-        .covering(name, pool, &service.labels)
-        .ok_or(Withheld::NoMatchingAdvertisement)?;
-    if service.shares_address && covering.selects_services() {
-        return Err(Withheld::SharedAddressWithServiceSelector);
-    }
-    let me = snapshot.nodes.get(&snapshot.me).ok_or(Withheld::NodeNotSelected)?;
-    if !covering.covers_node(me, address) {
-        return Err(Withheld::NodeNotSelected);
-    }
+    owners
+}
 
-    let candidates = candidates(snapshot, service, &covering, address);
-    if !candidates.iter().any(|candidate| *candidate.node == snapshot.me) {
-        return Err(Withheld::NodeNotEligible);
-    }
-    let ordered = election::order(candidates, address);
-    let owner = ordered.first().expect("this node is a candidate").node;
-    if *owner != snapshot.me {
-        return Err(Withheld::ElectionLost { owner: owner.clone() });
-    }
+type WithheldServices = Vec<(ServiceKey, Withheld)>;
 
-    let interfaces: BTreeMap<_, _> = service
-        .addresses
-        .iter()
-        .map(|address| (*address, covering.interfaces(snapshot, *address)))
+fn units(snapshot: &Snapshot) -> (Vec<Unit<'_>>, WithheldServices) {
+    let mut withheld = Vec::new();
+    let mut announceable = Vec::new();
+    for (key, service) in &snapshot.services {
+        match Announceable::new(snapshot, (key, service)) {
+            Ok(one) => announceable.push(one),
+            Err(why) => withheld.push((key.clone(), why)),
+        }
+    }
+    (Unit::all(announceable), withheld)
+}
+
+fn announcement(snapshot: &Snapshot, unit: &Unit<'_>, one: &Announceable<'_>) -> Verdict {
+    let addresses = unit.addresses.iter().filter(|address| one.service.addresses.contains(address));
+    let interfaces: BTreeMap<_, _> = addresses
+        .map(|address| (*address, one.covering.interfaces(snapshot, *address)))
         .filter(|(_, interfaces)| !interfaces.is_empty())
         .collect();
     if interfaces.is_empty() {
-        return Err(Withheld::NoUsableInterface { address });
+        return Verdict::Withhold(Withheld::NoUsableInterface { address: unit.key });
     }
-    let is_restricted = covering.wanted_interfaces(snapshot).is_some();
-    Ok(Announcement { interfaces, is_restricted })
-}
-
-fn candidates<'a>(
-    snapshot: &'a Snapshot,
-    service: &Service,
-    covering: &Covering<'_>,
-    address: IpAddr,
-) -> Vec<Candidate<'a>> {
-    let eligible = |(name, node): &(&NodeName, &Node)| {
-        snapshot.is_alive(name)
-            && !node.network_unavailable
-            && !node.excluded
-            && covering.covers_node(node, address)
-            && match service.traffic_policy {
-                TrafficPolicy::Cluster => true,
-                TrafficPolicy::Local => service.endpoints.nodes.contains(*name),
-            }
-    };
-    let candidate =
-        |(name, node): (&'a NodeName, &Node)| Candidate { node: name, preference: covering.preference(node) };
-    snapshot.nodes.iter().filter(eligible).map(candidate).collect()
+    let is_restricted = one.covering.wanted_interfaces(snapshot).is_some();
+    Verdict::Announce(Announcement { interfaces, is_restricted })
 }

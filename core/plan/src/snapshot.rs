@@ -6,21 +6,27 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use ferrolb_vocab::{
-    InterfaceName, IpPrefix, IpRange, Labels, Link, NodeName, ObjectName, PoolName, Selector, ServiceKey,
+    Instant, InterfaceName, IpPrefix, IpRange, Labels, Link, NodeName, ObjectName, PoolName, Selector,
+    ServiceKey,
 };
 
 use crate::interfaces::Exclusions;
+use crate::ownership::Ownership;
 
 /// Everything a plan depends on.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The node this plan is for.
     pub me: NodeName,
+    /// The time of the plan.
+    pub now: Instant,
     /// All nodes of the cluster.
     pub nodes: BTreeMap<NodeName, Node>,
     /// Nodes whose speaker is alive, or was not yet given the time to show it. This node
     /// counts as alive whether it is in the set or not.
     pub alive: BTreeSet<NodeName>,
+    /// Who owns what, as far as this node knows.
+    pub ownership: Ownership,
     /// The load-balanced Services that are ours to handle.
     pub services: BTreeMap<ServiceKey, Service>,
     /// Valid pools.
@@ -42,6 +48,8 @@ pub struct Node {
     pub network_unavailable: bool,
     /// Labelled `node.kubernetes.io/exclude-from-external-load-balancers`.
     pub excluded: bool,
+    /// Marked to be drained (`ferrolb.io/drain`): it gives up what it owns as soon as another node has it.
+    pub draining: bool,
     /// Subnets on the node's announceable interfaces, from its `NodeState`.
     pub subnets: BTreeSet<IpPrefix>,
 }
@@ -116,6 +124,11 @@ pub struct L2Advertisement {
     pub service_selectors: Vec<Selector>,
     /// Nodes that should rather announce.
     pub preferences: Vec<NodePreference>,
+    /// Whether the first node in the order owns an address whenever it can
+    /// (`ferrolb.io/failback`), rather than the one that has it.
+    pub failback: bool,
+    /// Whether each address of a Service has an owner of its own (`ferrolb.io/spread`).
+    pub spread: bool,
 }
 
 /// A soft preference for nodes.

@@ -7,14 +7,15 @@ use core::net::IpAddr;
 use std::string::ToString;
 
 use ferrolb_vocab::{
-    InterfaceName, Labels, Link, LinkAddress, LinkFlag, MacAddr, NodeName, ObjectName, Operator, PoolName,
-    Requirement, Selector, ServiceKey,
+    Epoch, Instant, InterfaceName, Labels, Link, LinkAddress, LinkFlag, MacAddr, NodeName, ObjectName,
+    Operator, PoolName, Requirement, Selector, ServiceKey,
 };
 
 use crate::election::{self, Candidate};
 use crate::{
-    Action, Advertisements, Announcements, Coverage, Exclusions, L2Advertisement, Node, NodePreference, Pool,
-    Service, ServingEndpoints, Snapshot, TrafficPolicy, Verdict, Withheld, coverage, diff, plan,
+    Action, Advertisements, Announcements, Coverage, Exclusions, L2Advertisement, Node, NodePreference,
+    Ownership, Pool, Service, ServingEndpoints, Snapshot, TrafficPolicy, Verdict, Withheld, coverage, diff,
+    plan,
 };
 
 const VIP: &str = "192.168.100.240";
@@ -72,6 +73,8 @@ fn cluster(me: &str) -> Snapshot {
     let nodes = ["master", "worker1", "worker2"];
     Snapshot {
         me: me.into(),
+        now: Instant::ORIGIN,
+        ownership: Ownership { is_settled: true, ..Ownership::default() },
         nodes: nodes.into_iter().map(node).collect(),
         alive: nodes.into_iter().map(NodeName::from).collect(),
         services: [(key(), service)].into(),
@@ -292,7 +295,12 @@ fn interfaces_are_the_advertisements_or_all_usable_ones() {
     assert_eq!(on(&snapshot), names(["eth0"]));
     let missing = L2Advertisement { interfaces: names(["eth7"]), ..L2Advertisement::default() };
     snapshot.advertisements = explicit(missing);
-    assert_eq!(withheld(&snapshot), Withheld::NoUsableInterface { address: ip(VIP) });
+    assert_eq!(withheld(&snapshot), Withheld::ElectionLost { owner: "worker2".into() });
+    let back = [(ip(VIP), Epoch::STANDS_BACK)];
+    let claims = ["worker1", "worker2"].map(|node| (node.into(), back.into()));
+    snapshot.ownership.claims = claims.into();
+    assert_eq!(withheld(&snapshot), Withheld::NoUsableInterface { address: ip(VIP) }, "one must say so");
+    assert_eq!(plan(&snapshot).claims(), back.into());
 }
 
 #[test]
@@ -389,3 +397,5 @@ fn a_bad_exclusion_pattern_is_named() {
     let error = Exclusions::new(["^veth.*", "eth("]).unwrap_err();
     assert!(error.to_string().starts_with("\"eth(\" is not a regular expression: "), "{error}");
 }
+
+mod ownership;

@@ -46,7 +46,11 @@ pub enum Withheld {
     NodeNotSelected,
     /// The node's label or condition keeps it out, or it has no endpoint under policy Local.
     NodeNotEligible,
-    /// Another node comes first.
+    /// The node is marked to be drained, or its speaker is about to end.
+    NodeDraining,
+    /// This node should own the address, but does not know yet what others own.
+    OwnersUnknown,
+    /// Another node owns the address, or comes first.
     ElectionLost {
         /// The node that announces.
         owner: NodeName,
@@ -70,6 +74,8 @@ impl Withheld {
             Self::SharedAddressWithServiceSelector => "SharedAddressWithServiceSelector",
             Self::NodeNotSelected => "NodeNotSelected",
             Self::NodeNotEligible => "NodeNotEligible",
+            Self::NodeDraining => "NodeDraining",
+            Self::OwnersUnknown => "OwnersUnknown",
             Self::ElectionLost { .. } => "ElectionLost",
             Self::NoUsableInterface { .. } => "NoUsableInterface",
         }
@@ -96,6 +102,10 @@ impl fmt::Display for Withheld {
                 "this node is excluded, its network is unavailable, or it has no endpoint under \
                  externalTrafficPolicy Local",
             ),
+            Self::NodeDraining => f.write_str("this node is being drained"),
+            Self::OwnersUnknown => {
+                f.write_str("this node has not yet heard from all speakers what they announce")
+            }
             Self::ElectionLost { owner } => write!(f, "node {owner} announces it"),
             Self::NoUsableInterface { address } => {
                 write!(f, "this node has no usable interface to announce {address} on")

@@ -6,13 +6,14 @@
 //! # Layout
 //! [`prefix`] and [`range`] are sets of addresses, [`mac`] is a link-layer address,
 //! [`link`] is an interface of the host, [`names`] are Kubernetes names that must not be mixed up, [`labels`] are labels and
-//! selectors, [`time`] is the instant that cores receive from their drivers.
+//! selectors, [`epoch`] numbers the owners of an address, [`time`] is the instant that cores receive from their drivers.
 #![no_std]
 
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod epoch;
 pub mod labels;
 pub mod link;
 pub mod mac;
@@ -21,6 +22,7 @@ pub mod prefix;
 pub mod range;
 pub mod time;
 
+pub use epoch::Epoch;
 pub use labels::{Labels, Operator, Requirement, Selector};
 pub use link::{Link, LinkAddress, LinkFlag};
 pub use mac::MacAddr;

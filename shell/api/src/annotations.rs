@@ -12,6 +12,15 @@ pub const FERROLB_PREFIX: &str = "ferrolb.io/";
 /// [`ADDRESS_ALLOCATED`](crate::conditions::ADDRESS_ALLOCATED) beside it, the record of which
 /// entries in the status are ours.
 pub const ALLOCATED_ADDRESSES: &str = "ferrolb.io/allocated-addresses";
+/// The `AddressClaim`s of its namespace whose addresses the Service asks for: one, or two separated
+/// by a comma.
+pub const ADDRESS_CLAIM: &str = "ferrolb.io/address-claim";
+
+/// On an `L2Advertisement`, `"true"`: the first node in the order of the election owns an address
+/// whenever it can, as with MetalLB, also if that breaks the connections made meanwhile.
+pub const FAILBACK: &str = "ferrolb.io/failback";
+/// On an `L2Advertisement`, `"true"`: each address of a Service has an owner of its own.
+pub const SPREAD: &str = "ferrolb.io/spread";
 
 /// One of MetalLB's annotations, readable under both of its prefixes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

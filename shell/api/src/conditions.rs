@@ -13,6 +13,10 @@ pub const READY: &str = "Ready";
 /// Services: every address the Service asks for is allocated. False: the message says why not, and
 /// what to do.
 pub const ADDRESS_ALLOCATED: &str = "ferrolb.io/AddressAllocated";
+/// `AddressClaim`s: the address belongs to the claim. False: the message says why not, and what to do.
+pub const RESERVED: &str = "Reserved";
+/// `AddressClaim`s: a Service has the address.
+pub const BOUND: &str = "Bound";
 
 /// `ConfigurationState` of the controller: pools, communities and namespaces could be used.
 pub const POOL_RECONCILER_VALID: &str = "poolReconcilerValid";

@@ -2,21 +2,22 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceConversion, CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
-    JSONSchemaPropsOrBool,
+    JSONSchemaPropsOrBool, ServiceReference, WebhookClientConfig, WebhookConversion,
 };
 use kube::CustomResourceExt;
 use kube::core::crd::merge_crds;
 
 use crate::bgp_peer::v1beta1;
 use crate::{
-    BfdProfile, BgpAdvertisement, BgpPeer, Community, ConfigurationState, IpAddressPool, L2Advertisement,
-    NodeState, ServiceBgpStatus, ServiceL2Status,
+    AddressClaim, BfdProfile, BgpAdvertisement, BgpPeer, Community, ConfigurationState, IpAddressPool,
+    L2Advertisement, NodeState, ServiceBgpStatus, ServiceL2Status,
 };
 
 /// The definitions of all kinds, sorted by name.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
     let mut crds = vec![
+        AddressClaim::crd(),
         BfdProfile::crd(),
         BgpAdvertisement::crd(),
         bgp_peer(),
@@ -28,22 +29,34 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
         ServiceBgpStatus::crd(),
         ServiceL2Status::crd(),
     ];
-    for crd in &mut crds {
-        for version in &mut crd.spec.versions {
-            let root = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut());
-            root.into_iter().for_each(make_structural);
-        }
-    }
+    crds.iter_mut().for_each(complete);
     crds.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
     crds
 }
 
-/// The definitions as a multi-document YAML manifest.
+/// The definition of BGPPeer where the optional webhook runs: both versions are served, and
+/// `service` converts between them.
+#[must_use]
+pub fn converted_bgp_peer(service: ServiceReference) -> CustomResourceDefinition {
+    let mut crd = bgp_peer();
+    complete(&mut crd);
+    crd.spec.versions.iter_mut().for_each(|version| version.served = true);
+    let client_config = WebhookClientConfig { service: Some(service), ..WebhookClientConfig::default() };
+    crd.spec.conversion = Some(CustomResourceConversion {
+        strategy: "Webhook".into(),
+        webhook: Some(WebhookConversion {
+            client_config: Some(client_config),
+            conversion_review_versions: vec!["v1".into()],
+        }),
+    });
+    crd
+}
+
+/// Definitions as a multi-document YAML manifest.
 #[must_use]
 #[expect(clippy::missing_panics_doc, reason = "the definitions are constants, and a test serializes them")]
-pub fn crds_yaml() -> String {
-    crds()
-        .iter()
+pub fn crds_yaml(crds: &[CustomResourceDefinition]) -> String {
+    crds.iter()
         .map(|crd| {
             let mut value = serde_json::to_value(crd).expect("a definition is plain data");
             integers(&mut value);
@@ -69,6 +82,14 @@ fn node_state() -> CustomResourceDefinition {
         version.subresources = None;
     }
     crd
+}
+
+/// Makes every version's schema one that the API server takes.
+fn complete(crd: &mut CustomResourceDefinition) {
+    for version in &mut crd.spec.versions {
+        let root = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut());
+        root.into_iter().for_each(make_structural);
+    }
 }
 
 /// Turns what `schemars` says about Rust types into what the API server should say about objects.

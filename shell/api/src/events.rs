@@ -44,6 +44,10 @@ pub enum EventReason {
     NoClusterFamily,
     /// Controller: `RequireDualStack` with one cluster address only.
     NotEnoughClusterIps,
+    /// Controller: an `AddressClaim` has its address.
+    AddressReserved,
+    /// Controller: an `AddressClaim` has no address (any more).
+    AddressNotReserved,
     /// Speaker: this node announces the Service.
     NodeAssigned,
     /// Speaker: this node owns the address but has none of the interfaces asked for.
@@ -65,6 +69,8 @@ impl EventReason {
             Self::NoIngressFamily => "nolbIPsIPFamily",
             Self::NoClusterFamily => "noclusterIPsIPFamily",
             Self::NotEnoughClusterIps => "not enough clusterips",
+            Self::AddressReserved => "AddressReserved",
+            Self::AddressNotReserved => "AddressNotReserved",
             Self::NodeAssigned => "nodeAssigned",
             Self::AnnounceFailed => "announceFailed",
         }
@@ -74,9 +80,11 @@ impl EventReason {
     #[must_use]
     pub const fn event_type(self) -> EventType {
         match self {
-            Self::IpAllocated | Self::ClearAssignment | Self::AdditionalAssignFailed | Self::NodeAssigned => {
-                EventType::Normal
-            }
+            Self::IpAllocated
+            | Self::ClearAssignment
+            | Self::AdditionalAssignFailed
+            | Self::AddressReserved
+            | Self::NodeAssigned => EventType::Normal,
             Self::AllocationFailed
             | Self::LoadBalancerFailed
             | Self::InternalError
@@ -84,6 +92,7 @@ impl EventReason {
             | Self::NoIngressFamily
             | Self::NoClusterFamily
             | Self::NotEnoughClusterIps
+            | Self::AddressNotReserved
             | Self::AnnounceFailed => EventType::Warning,
         }
     }

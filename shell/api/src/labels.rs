@@ -18,3 +18,6 @@ pub const NODE_NAME: &str = "metallb.io/node-name";
 pub const COMPONENT_CONTROLLER: &str = "controller";
 /// Value of [`COMPONENT_TYPE`] for a speaker.
 pub const COMPONENT_SPEAKER: &str = "speaker";
+/// Key of a taint on a Node (any effect), or of an annotation with the value `"true"`: the node's
+/// speaker gives up what it announces as soon as another node has it.
+pub const DRAIN: &str = "ferrolb.io/drain";

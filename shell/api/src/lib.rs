@@ -10,7 +10,7 @@
 //! One module per kind: [`ip_address_pool`], [`l2_advertisement`], [`bgp_advertisement`],
 //! [`bgp_peer`], [`community`] and [`bfd_profile`] are configuration; [`service_l2_status`],
 //! [`service_bgp_status`] and [`configuration_state`] are what FerroLB reports in MetalLB's group,
-//! and [`node_state`] is our own. [`mod@crds`] collects the CustomResourceDefinitions. The names are in
+//! and [`node_state`] and [`address_claim`] are our own. [`mod@crds`] collects the CustomResourceDefinitions. The names are in
 //! [`annotations`], [`labels`], [`conditions`] and [`events`]; [`selector`] parses label selectors.
 //!
 //! # Objects without `spec`
@@ -21,6 +21,7 @@
 #![expect(unreachable_pub, reason = "KubeSchema copies each struct, `pub` included, into a function")]
 #![expect(clippy::duplicated_attributes, reason = "each printer column names its type and path")]
 
+pub mod address_claim;
 pub mod annotations;
 pub mod bfd_profile;
 pub mod bgp_advertisement;
@@ -39,12 +40,13 @@ pub mod selector;
 pub mod service_bgp_status;
 pub mod service_l2_status;
 
+pub use address_claim::AddressClaim;
 pub use bfd_profile::BfdProfile;
 pub use bgp_advertisement::BgpAdvertisement;
 pub use bgp_peer::BgpPeer;
 pub use community::Community;
 pub use configuration_state::ConfigurationState;
-pub use crds::{crds, crds_yaml};
+pub use crds::{converted_bgp_peer, crds, crds_yaml};
 pub use ip_address_pool::IpAddressPool;
 pub use l2_advertisement::L2Advertisement;
 pub use node_state::NodeState;

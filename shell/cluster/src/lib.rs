@@ -5,19 +5,25 @@
 //! whether a Service gets an address, or a node announces it, is decided in `core/`.
 //!
 //! # Layout
-//! [`client`] connects; [`watches`] keeps local copies, [`config`] those of the configuration; [`parse`] turns objects into values; [`controller`] and
+//! [`client`] connects; [`watches`] keeps local copies, [`config`] those of the configuration,
+//! [`coexistence`] those of `MetalLB`'s Pods; [`parse`] turns objects into values; [`controller`] and
 //! [`speaker`] assemble the view of each process and write what it decided; [`events`] tells
-//! people at the object; [`lease`] elects the leading controller.
+//! people at the object; [`lease`] elects the leading controller; [`liveness_key`] makes the
+//! key of the speakers; [`webhook`] keeps
+//! what the optional webhook needs of the API server.
 
 pub mod client;
+pub mod coexistence;
 pub mod config;
 pub mod controller;
 pub mod errors;
 pub mod events;
 pub mod lease;
+pub mod liveness_key;
 pub mod parse;
 pub mod speaker;
 pub mod watches;
+pub mod webhook;
 
 pub use events::{EventQueue, EventWriter, Notice};
 pub use watches::{Dirty, Watches};

@@ -2,6 +2,8 @@
 //! that means nothing becomes an [`ObjectError`], never a silent gap.
 
 pub mod advertisement;
+pub mod community;
+pub mod claim;
 pub mod endpoints;
 pub mod node;
 pub mod occupied;
@@ -37,7 +39,8 @@ pub const UNREADABLE: &str = "Unreadable";
 pub const INVALID_SPEC: &str = "InvalidSpec";
 
 /// Splits guarded objects into readable objects, sorted by name, and errors for the others.
-pub(crate) fn readable<K>(all: &[Guarded<K>]) -> (Vec<K>, Vec<ObjectError>)
+#[must_use]
+pub fn readable<K>(all: &[Guarded<K>]) -> (Vec<K>, Vec<ObjectError>)
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {

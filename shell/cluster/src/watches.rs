@@ -12,7 +12,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use serde::de::DeserializeOwned;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::errors::{brief_watch, is_absent};
@@ -59,6 +59,40 @@ impl Watches {
     where
         K: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     {
+        self.follow_telling(api, config, strip, |error| report(&K::plural(&()), error))
+    }
+
+    /// Follows all objects of a kind that an API server may be too old to know.
+    pub fn follow_if_known<K>(&mut self, api: Api<K>) -> OptionalStore<K>
+    where
+        K: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    {
+        let (tell, unknown) = watch::channel(false);
+        let store = self.follow_telling(
+            api,
+            watcher::Config::default(),
+            |_| (),
+            move |error| {
+                if matches!(error, watcher::Error::InitialListFailed(error) if is_absent(error)) {
+                    tell.send_replace(true);
+                } else {
+                    report(&K::plural(&()), error);
+                }
+            },
+        );
+        OptionalStore { store, unknown }
+    }
+
+    fn follow_telling<K>(
+        &mut self,
+        api: Api<K>,
+        config: watcher::Config,
+        strip: fn(&mut K),
+        tell: impl Fn(&watcher::Error) + Send + 'static,
+    ) -> Store<K>
+    where
+        K: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    {
         let (reader, writer) = reflector::store();
         let dirty = self.dirty.clone();
         self.tasks.spawn(async move {
@@ -76,7 +110,7 @@ impl Watches {
                     Ok(watcher::Event::Apply(_) | watcher::Event::Delete(_) | watcher::Event::InitDone) => {
                         dirty.mark();
                     }
-                    Err(error) => report(&K::plural(&()), &error),
+                    Err(error) => tell(&error),
                 }
             }
         });
@@ -93,6 +127,30 @@ impl Watches {
             self.follow(Api::namespaced(client.clone(), namespace), watcher::Config::default(), |_| ())
         };
         namespaces.iter().map(&mut follow).collect()
+    }
+}
+
+/// A local copy of a kind that the API server may not know; it is empty then.
+#[derive(Debug)]
+pub struct OptionalStore<K: kube::Resource<DynamicType = ()> + 'static> {
+    store: Store<K>,
+    unknown: watch::Receiver<bool>,
+}
+
+impl<K: kube::Resource<DynamicType = ()> + Clone + 'static> OptionalStore<K> {
+    /// The objects now.
+    #[must_use]
+    pub fn state(&self) -> Vec<Arc<K>> {
+        self.store.state()
+    }
+
+    /// Waits for the first complete list, or the word that there will be none.
+    pub async fn synced(&self) {
+        let mut unknown = self.unknown.clone();
+        tokio::select! {
+            () = synced(&self.store) => {}
+            _ = unknown.wait_for(|unknown| *unknown) => {}
+        }
     }
 }
 

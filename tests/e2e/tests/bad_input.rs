@@ -65,6 +65,10 @@ fn addresses_of_the_cluster_itself_are_not_given_and_named() {
     cluster.apply(&pool_yaml("pods", &["10.233.65.0/24"]));
     let told = cluster.wait_condition(&pool("pods"), "Accepted", "False AddressesWithheld");
     assert!(told.contains("for the Pods of node worker1"), "{told}");
+
+    cluster.apply(&pool_yaml("services", &["10.233.63.250-10.233.63.255"]));
+    let told = cluster.wait_condition(&pool("services"), "Accepted", "False AddressesWithheld");
+    assert!(told.contains("for the cluster addresses of Services"), "{told}");
 }
 
 #[test]

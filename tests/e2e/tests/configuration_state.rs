@@ -50,6 +50,28 @@ fn an_overlap_makes_the_configuration_invalid_until_it_is_fixed() {
 }
 
 #[test]
+fn an_alias_that_two_communities_define_makes_the_configuration_invalid() {
+    let cluster = Cluster::fresh();
+    wait_result(&cluster, "Valid");
+    let community = |name: &str, alias: &str| {
+        format!(
+            "apiVersion: metallb.io/v1beta1\nkind: Community\nmetadata: {{name: {name}, namespace: metallb-system}}\n\
+             spec: {{communities: [{{name: {alias}, value: '64500:1'}}]}}\n"
+        )
+    };
+    cluster.apply(&community("a", "no-export"));
+    cluster.apply(&community("b", "no-export"));
+    let invalid = wait_result(&cluster, "Invalid");
+    let summary = invalid["status"]["errorSummary"].as_str().expect("it says why");
+    assert!(summary.contains("duplicate definition of community \"no-export\""), "{summary}");
+    let object = ["community", "b", "-n", "metallb-system"];
+    cluster.wait_condition(&object, "Accepted", "False DuplicateAlias");
+    cluster.apply(&community("b", "internal"));
+    wait_result(&cluster, "Valid");
+    cluster.wait_condition(&object, "Accepted", "True Valid");
+}
+
+#[test]
 fn a_deleted_state_comes_back_invalid_and_becomes_valid_once_fixed() {
     let cluster = Cluster::fresh();
     make_invalid(&cluster);

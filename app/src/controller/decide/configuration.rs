@@ -10,10 +10,13 @@ const MESSAGE_CHARS_MAX: usize = 8192;
 /// Whether everything that the controller judges can be used. Advertisements are judged by the
 /// speakers.
 pub(super) fn verdict(config: &[ConfigObject]) -> Condition {
-    let pools = config.iter().filter(|object| object.reference.kind.as_deref() == Some("IPAddressPool"));
-    let errors: Vec<String> = pools.flat_map(errors).collect();
+    let is_judged = |object: &&ConfigObject| {
+        matches!(object.reference.kind.as_deref(), Some("IPAddressPool" | "Community"))
+    };
+    let errors: Vec<String> = config.iter().filter(is_judged).flat_map(errors).collect();
     if errors.is_empty() {
-        let (reason, message) = (ConfigurationReason::Reconciled, "No IPAddressPool has an error.".into());
+        let (reason, message) =
+            (ConfigurationReason::Reconciled, "No IPAddressPool and no Community has an error.".into());
         return Condition { type_: POOL_RECONCILER_VALID, holds: true, reason: reason.as_str(), message };
     }
     let message = format!("{CONFIGURATION_ERROR_PREFIX}{}", errors.join("\n"));

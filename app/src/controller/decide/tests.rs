@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{ServiceSpec, ServiceStatus as KubeStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
-fn service(name: &str) -> (ServiceKey, Arc<Service>) {
+pub(super) fn service(name: &str) -> (ServiceKey, Arc<Service>) {
     let service = Service {
         metadata: ObjectMeta {
             namespace: Some("default".into()),
@@ -38,7 +38,7 @@ fn pool_object(errors: Vec<ObjectError>) -> ConfigObject {
 }
 
 /// One pool with two addresses, and these Services.
-fn view(services: &[&str]) -> ControllerView {
+pub(super) fn view(services: &[&str]) -> ControllerView {
     let range = "10.0.0.1-10.0.0.2".parse().unwrap();
     let (pools, _) = PoolSet::new([Pool::new("lb-pool", [range])]);
     let announced = ferrolb_plan::Pool {
@@ -55,7 +55,7 @@ fn view(services: &[&str]) -> ControllerView {
     }
 }
 
-fn told(decisions: &Decisions) -> Vec<String> {
+pub(super) fn told(decisions: &Decisions) -> Vec<String> {
     let text = |(object, notice): &(ObjectReference, Notice)| {
         let name = object.name.as_deref().unwrap_or_default();
         format!("{name} {} {}", notice.reason.as_str(), notice.message)

@@ -23,6 +23,7 @@ fn decision(has: &[&str], taken: &[&str]) -> Decision {
         terms: Terms::default(),
         change: Change::Kept,
         missing: None,
+        unmet: None,
         cleared: cleared(taken),
     })
 }
@@ -31,6 +32,7 @@ fn judgement(decision: Option<Decision>, announcer: Option<Announcer>) -> Judgem
     let key = ServiceKey::new("default", "web");
     Judgement {
         decisions: decision.map(|decision| (key.clone(), decision)).into_iter().collect(),
+        claims: BTreeMap::new(),
         announcers: announcer.map(|announcer| (key, announcer)).into_iter().collect(),
         complaints: Vec::new(),
     }

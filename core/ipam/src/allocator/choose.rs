@@ -6,11 +6,12 @@ use core::net::IpAddr;
 
 use ferrolb_vocab::{IpFamily, PoolName};
 
-use super::keep::needs_met;
-use super::{Applicant, Round};
+use super::Round;
+use super::applicant::{Applicant, Wish};
+use super::keep::{as_admitted, needs_met};
 use crate::pool::Pool;
 use crate::refusal::{Listed, Refusal, Shortage};
-use crate::request::{Families, FamilyPolicy, Terms, Wanted};
+use crate::request::{Families, FamilyPolicy, Terms, other};
 
 /// Addresses and the pool that they are from.
 pub(super) type Choice<'a> = (&'a Pool, Vec<IpAddr>);
@@ -27,15 +28,20 @@ impl<'a> Round<'a> {
 
     /// What `applicant` would be given now.
     pub(super) fn choose(&mut self, applicant: Applicant<'a>) -> Result<Choice<'a>, Refusal> {
-        self.has_pools()?;
+        let wish = applicant.wish();
+        if !matches!(wish, Wish::Claimed(_) | Wish::Unmet(_)) {
+            self.has_pools()?;
+        }
         needs_met(applicant)?;
-        match &applicant.request.wanted {
-            Wanted::Any => self.choose_from_any_pool(applicant),
-            Wanted::Pool(pool) => self.choose_from_named_pool(applicant, pool),
-            Wanted::Addresses { addresses, pool } => {
-                Ok((self.pool_giving(applicant, addresses, pool.as_ref())?, addresses.clone()))
+        match wish {
+            Wish::Any => self.choose_from_any_pool(applicant),
+            Wish::Pool(pool) => self.choose_from_named_pool(applicant, pool),
+            Wish::Addresses { addresses, pool } => {
+                Ok((self.pool_giving(applicant, addresses, pool)?, addresses.to_vec()))
             }
-            Wanted::Unreadable { why } => Err(Refusal::RequestUnreadable { why: why.clone() }),
+            Wish::Claimed(addresses) => self.choose_claimed(applicant, addresses, &[]),
+            Wish::Unreadable { why } => Err(Refusal::RequestUnreadable { why: why.into() }),
+            Wish::Unmet(why) => Err(why.clone()),
         }
     }
 
@@ -46,17 +52,9 @@ impl<'a> Round<'a> {
         pool: &PoolName,
         first: IpAddr,
     ) -> Result<IpAddr, Refusal> {
-        let family = other(IpFamily::of(first));
-        let Some(pool) = self.pools.get(pool) else {
-            return Err(Refusal::PoolRejected { pool: pool.clone() });
-        };
-        match self.ledger.lowest(pool, family, &applicant.request.terms) {
-            Some(second) => {
-                self.ledger.occupy(applicant, second);
-                Ok(second)
-            }
-            None => Err(self.shortage(applicant, Some(&pool.name), &[family], &[pool])),
-        }
+        let second = self.lowest_of(applicant, pool, other(IpFamily::of(first)))?;
+        self.ledger.occupy(applicant, second);
+        Ok(second)
     }
 
     /// That there is a usable pool at all.
@@ -88,9 +86,57 @@ impl<'a> Round<'a> {
         }
         admitted(applicant, pool)?;
         for address in addresses {
+            self.ledger.claimed().may_take(applicant, *address)?;
             self.ledger.check(applicant, *address)?;
         }
         Ok(pool)
+    }
+
+    /// The addresses of its claims, whose pool may be frozen: they are reserved, so this gives nothing new. Where
+    /// they leave out a family, an address of that pool that the Service `has` already does; failing that, one is
+    /// added if it cannot do without.
+    pub(super) fn choose_claimed(
+        &mut self,
+        applicant: Applicant<'a>,
+        claimed: &[IpAddr],
+        has: &[IpAddr],
+    ) -> Result<Choice<'a>, Refusal> {
+        let (families, policy) = (applicant.request.families, applicant.request.policy);
+        let left_out = match (families, claimed) {
+            (Families::Dual { .. }, [lone]) => Some(other(IpFamily::of(*lone))),
+            (Families::None | Families::V4 | Families::V6 | Families::Dual { .. }, _) => None,
+        };
+        if left_out.is_none() && !families.equal(claimed) {
+            return Err(Refusal::FamilyMismatch { addresses: claimed.to_vec(), families });
+        }
+        let pool = self.pool_keeping(applicant, claimed, as_admitted)?;
+        for address in claimed.iter().filter(|address| !has.contains(address)) {
+            self.ledger.check(applicant, *address)?;
+        }
+        let of_family = |family| has.iter().find(move |address| IpFamily::of(**address) == family);
+        let own = left_out.and_then(of_family).filter(|own| pool.allows(**own));
+        let added = match (own, left_out, policy) {
+            (Some(own), ..) => Some(*own),
+            (None, None, _) | (None, Some(_), FamilyPolicy::PreferDualStack) => None,
+            (None, Some(family), FamilyPolicy::SingleStack | FamilyPolicy::RequireDualStack) => {
+                Some(self.lowest_of(applicant, &pool.name, family)?)
+            }
+        };
+        Ok((pool, claimed.iter().copied().chain(added).collect()))
+    }
+
+    /// The lowest address of `family` that the usable pool of this name can give `applicant`.
+    fn lowest_of(
+        &mut self,
+        applicant: Applicant<'a>,
+        pool: &PoolName,
+        family: IpFamily,
+    ) -> Result<IpAddr, Refusal> {
+        let Some(pool) = self.pools.get(pool) else {
+            return Err(Refusal::PoolRejected { pool: pool.clone() });
+        };
+        let lowest = self.ledger.lowest(pool, family, &applicant.request.terms);
+        lowest.ok_or_else(|| self.shortage(applicant, Some(&pool.name), &[family], &[pool]))
     }
 
     fn choose_from_named_pool(
@@ -182,11 +228,9 @@ impl<'a> Round<'a> {
                 |(pool, family): &(&Pool, _)| self.ledger.lowest(pool, *family, terms).is_none();
             exhausted.extend(has.into_iter().filter(is_exhausted));
         }
-        let shortage = |(pool, family): (&Pool, IpFamily)| Shortage {
-            pool: pool.name.clone(),
-            family,
-            capacity: pool.capacity(family),
-            mixed: pool.capacity(other(family)) > 0,
+        let claimed = self.ledger.claimed();
+        let shortage = |(pool, family): (&Pool, IpFamily)| {
+            Shortage::of(pool, family, claimed.reserved_of(&pool.name, family))
         };
         let (asked, families) = (asked.cloned(), applicant.request.families);
         match exhausted.is_empty() {
@@ -198,6 +242,7 @@ impl<'a> Round<'a> {
             false => Refusal::PoolExhausted {
                 asked,
                 families,
+                shares: terms.sharing.is_some(),
                 shortages: Listed::of(exhausted.into_iter(), shortage),
             },
         }
@@ -216,11 +261,4 @@ impl<'a> Round<'a> {
 pub(super) fn admitted(applicant: Applicant<'_>, pool: &Pool) -> Result<(), Refusal> {
     pool.admits(&applicant.service.namespace, &applicant.request.labels)
         .map_err(|because| Refusal::PoolNotCompatible { pool: pool.name.clone(), because })
-}
-
-const fn other(family: IpFamily) -> IpFamily {
-    match family {
-        IpFamily::V4 => IpFamily::V6,
-        IpFamily::V6 => IpFamily::V4,
-    }
 }

@@ -4,23 +4,27 @@
 use alloc::collections::BTreeSet;
 use core::net::IpAddr;
 
+use super::Round;
+use super::applicant::{Applicant, Wish};
 use super::choose::admitted;
-use super::{Applicant, Round};
 use crate::pool::Pool;
 use crate::refusal::{NotAllowed, Refusal};
-use crate::request::{Families, FamilyPolicy, Wanted};
+use crate::request::{Families, FamilyPolicy};
 
 impl<'a> Round<'a> {
-    /// Keeps `addresses` for `applicant` if everything still allows it, and says which pool they are from now.
+    /// Keeps `addresses` for `applicant` if everything still allows it, `rule` included, and says which pool they are
+    /// from now.
     pub(super) fn keep(
         &mut self,
         applicant: Applicant<'a>,
         addresses: &[IpAddr],
+        rule: Rule,
     ) -> Result<&'a Pool, Refusal> {
         needs_met(applicant)?;
         families_fit(applicant, addresses)?;
-        let pool = self.pool_keeping(applicant, addresses)?;
+        let pool = self.pool_keeping(applicant, addresses, rule)?;
         for address in addresses {
+            self.ledger.claimed().may_keep(applicant, *address)?;
             self.ledger.check(applicant, *address)?;
         }
         for address in addresses {
@@ -30,14 +34,19 @@ impl<'a> Round<'a> {
     }
 
     /// The pool from which `addresses` may be kept: the usable one that holds them, or else a frozen one.
-    fn pool_keeping(&self, applicant: Applicant<'a>, addresses: &[IpAddr]) -> Result<&'a Pool, Refusal> {
+    pub(super) fn pool_keeping(
+        &self,
+        applicant: Applicant<'a>,
+        addresses: &[IpAddr],
+        rule: Rule,
+    ) -> Result<&'a Pool, Refusal> {
         let usable = match self.pools.allowing(addresses) {
-            Ok(pool) => may_keep(applicant, pool, addresses).map(|()| pool),
+            Ok(pool) => rule(applicant, pool, addresses).map(|()| pool),
             Err(because) => Err(self.not_allowed(addresses, because)),
         };
         usable.or_else(|why| {
             let mut frozen = self.pools.frozen_holding(addresses);
-            frozen.find(|pool| may_keep(applicant, pool, addresses).is_ok()).ok_or(why)
+            frozen.find(|pool| rule(applicant, pool, addresses).is_ok()).ok_or(why)
         })
     }
 
@@ -62,13 +71,21 @@ pub(super) fn needs_met(applicant: Applicant<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// Whether `pool`, which holds `addresses`, and the request agree that the Service keeps them.
-fn may_keep(applicant: Applicant<'_>, pool: &Pool, addresses: &[IpAddr]) -> Result<(), Refusal> {
+/// Whether `pool`, which holds `addresses`, and the request agree that the Service has them.
+type Rule = fn(Applicant<'_>, &Pool, &[IpAddr]) -> Result<(), Refusal>;
+
+/// The pool admits the Service, whatever that asks for.
+pub(super) fn as_admitted(applicant: Applicant<'_>, pool: &Pool, _any: &[IpAddr]) -> Result<(), Refusal> {
+    admitted(applicant, pool)
+}
+
+/// The pool admits the Service, and that asks for nothing else.
+pub(super) fn as_asked(applicant: Applicant<'_>, pool: &Pool, addresses: &[IpAddr]) -> Result<(), Refusal> {
     admitted(applicant, pool)?;
-    let (asked_pool, asked) = match &applicant.request.wanted {
-        Wanted::Any | Wanted::Unreadable { .. } => (None, None),
-        Wanted::Pool(asked) => (Some(asked), None),
-        Wanted::Addresses { addresses: asked, pool } => (pool.as_ref(), Some(asked)),
+    let asked_pool = match applicant.wish() {
+        Wish::Any | Wish::Claimed(_) | Wish::Unreadable { .. } | Wish::Unmet(_) => None,
+        Wish::Pool(asked) => Some(asked),
+        Wish::Addresses { pool, .. } => pool,
     };
     if let Some(asked) = asked_pool.filter(|asked| **asked != pool.name) {
         return Err(Refusal::OtherPoolRequested {
@@ -78,12 +95,17 @@ fn may_keep(applicant: Applicant<'_>, pool: &Pool, addresses: &[IpAddr]) -> Resu
         });
     }
     let as_set = |addresses: &[IpAddr]| addresses.iter().copied().collect::<BTreeSet<_>>();
-    match asked.filter(|asked| as_set(asked) != as_set(addresses)) {
-        Some(asked) => {
-            Err(Refusal::OtherAddressesRequested { addresses: addresses.to_vec(), asked: asked.clone() })
-        }
-        None => Ok(()),
-    }
+    let asked = match applicant.wish() {
+        Wish::Addresses { addresses: asked, .. } if as_set(asked) != as_set(addresses) => asked,
+        Wish::Claimed(asked) if !as_set(asked).is_subset(&as_set(addresses)) => asked,
+        Wish::Any
+        | Wish::Pool(_)
+        | Wish::Addresses { .. }
+        | Wish::Claimed(_)
+        | Wish::Unreadable { .. }
+        | Wish::Unmet(_) => return Ok(()),
+    };
+    Err(Refusal::OtherAddressesRequested { addresses: addresses.to_vec(), asked: asked.to_vec() })
 }
 
 /// Step 8: the families must be those of the cluster IPs, except that `PreferDualStack` is content with one of two.

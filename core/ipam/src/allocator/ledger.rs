@@ -3,25 +3,25 @@
 
 use alloc::collections::btree_map::Entry;
 use alloc::collections::{BTreeMap, BTreeSet};
-use core::cmp::Ordering;
 use core::net::IpAddr;
 
-use ferrolb_vocab::prefix::address_value;
 use ferrolb_vocab::{IpFamily, IpRange, ServiceKey};
 
-use super::Applicant;
+use super::applicant::Applicant;
+use super::claimed::Claimed;
+use super::free::FreeFrom;
 use crate::pool::Pool;
 use crate::refusal::{Listed, Refusal};
 use crate::request::{BackendKey, Port, SharingKey, Terms};
 
 /// The addresses in use and by whom. Memory is proportional to these, not to the pools.
-#[derive(Default)]
 pub(super) struct Ledger<'a> {
+    /// What belongs to claims: nobody gets it without asking for it.
+    claimed: Claimed<'a>,
     tenancies: BTreeMap<IpAddr, Tenancy<'a>>,
     /// The addresses that are shared, by the two keys that must be equal to join.
     shared: BTreeMap<(&'a SharingKey, &'a BackendKey), BTreeSet<IpAddr>>,
-    /// By start of range, the lowest address that was not yet seen in use; `None` if all were.
-    free_from: BTreeMap<IpAddr, Option<IpAddr>>,
+    free_from: FreeFrom,
     /// By start of range and terms, the lowest address whose sharing was not yet seen to be refused.
     shareable_from: BTreeMap<(IpAddr, &'a Terms), IpAddr>,
 }
@@ -37,6 +37,20 @@ struct Tenancy<'a> {
 }
 
 impl<'a> Ledger<'a> {
+    pub(super) fn new(claimed: Claimed<'a>) -> Self {
+        Self {
+            claimed,
+            tenancies: BTreeMap::new(),
+            shared: BTreeMap::new(),
+            free_from: FreeFrom::default(),
+            shareable_from: BTreeMap::new(),
+        }
+    }
+
+    pub(super) const fn claimed(&self) -> &Claimed<'a> {
+        &self.claimed
+    }
+
     /// Whether `applicant` may use `address` beside its users, by "Assign and sharing rules" of
     /// docs/reference/metallb-contract.md.
     pub(super) fn check(&self, applicant: Applicant<'a>, address: IpAddr) -> Result<(), Refusal> {
@@ -81,21 +95,7 @@ impl<'a> Ledger<'a> {
     }
 
     fn lowest_free(&mut self, pool: &Pool, range: IpRange) -> Option<IpAddr> {
-        let from = self.free_from.get(&range.start()).copied().unwrap_or(Some(range.start()));
-        let mut candidate = from.and_then(|from| usable_from(pool, range, from));
-        let in_use = candidate.map(|from| self.tenancies.range(from..=range.end()));
-        for used in in_use.into_iter().flatten().map(|(used, _)| *used) {
-            match candidate.map(|candidate| candidate.cmp(&used)) {
-                Some(Ordering::Equal) => {
-                    candidate = successor(used).and_then(|next| usable_from(pool, range, next));
-                }
-                // In use although the pool avoids it: by a Service that has it from a frozen pool.
-                Some(Ordering::Greater) => {}
-                Some(Ordering::Less) | None => break,
-            }
-        }
-        self.free_from.insert(range.start(), candidate);
-        candidate
+        self.free_from.lowest(pool, range, (&self.tenancies, self.claimed.addresses()))
     }
 
     /// The lowest address below `limit` that is shared on `terms` and has the ports free.
@@ -115,7 +115,9 @@ impl<'a> Ledger<'a> {
         }
         let found = shared.range(from..=last).copied().find(|address| {
             let tenancy = self.tenancies.get(address);
-            !pool.avoids(*address) && tenancy.is_some_and(|tenancy| tenancy.collision(terms).is_none())
+            !pool.avoids(*address)
+                && self.claimed.by(*address).is_none()
+                && tenancy.is_some_and(|tenancy| tenancy.collision(terms).is_none())
         });
         self.shareable_from.insert(position, found.unwrap_or(last));
         found
@@ -154,20 +156,4 @@ impl<'a> Tenancy<'a> {
         users.insert(self.first.service);
         Listed::of(users.into_iter(), ServiceKey::clone)
     }
-}
-
-/// The lowest address of `range` from `from` on that `pool` gives. Of two neighbours that it avoids, .255 and .0,
-/// the next is not.
-fn usable_from(pool: &Pool, range: IpRange, from: IpAddr) -> Option<IpAddr> {
-    let mut candidate = from;
-    while pool.avoids(candidate) {
-        candidate = successor(candidate)?;
-    }
-    range.contains(candidate).then_some(candidate)
-}
-
-fn successor(address: IpAddr) -> Option<IpAddr> {
-    let family = IpFamily::of(address);
-    let next = address_value(address).checked_add(1)?;
-    (family == IpFamily::V6 || next <= u128::from(u32::MAX)).then(|| family.address(next))
 }

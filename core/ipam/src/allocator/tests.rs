@@ -5,10 +5,11 @@ use core::net::IpAddr;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-use ferrolb_vocab::{IpFamily, IpRange, Operator, PoolName, Requirement, Selector, ServiceKey};
+use ferrolb_vocab::{IpFamily, IpRange, ObjectName, Operator, PoolName, Requirement, Selector, ServiceKey};
 
 use crate::*;
 
+mod claims;
 mod dual_stack;
 mod memory;
 mod messages;
@@ -21,6 +22,7 @@ mod sharing;
 #[derive(Default)]
 struct Cluster {
     pools: PoolSet,
+    claims: BTreeMap<ObjectName, ClaimRequest>,
     services: BTreeMap<ServiceKey, ServiceRequest>,
     allocator: Allocator,
     created: u64,
@@ -50,6 +52,12 @@ impl Cluster {
         }
     }
 
+    /// Creates claim `default/name`, or `namespace/name`, younger than all before.
+    fn claim(&mut self, name: &str, claim: ClaimRequest) {
+        self.created += 1;
+        self.claims.insert(claim_name(name), ClaimRequest { created: self.created, ..claim });
+    }
+
     fn edit(&mut self, name: &str) -> &mut ServiceRequest {
         self.services.get_mut(&key(name)).unwrap()
     }
@@ -60,8 +68,11 @@ impl Cluster {
 
     /// One round, whose decisions are then recorded, as the controller does.
     fn settle(&mut self) -> &mut Self {
-        for (service, decision) in self.allocator.reconcile(&self.pools, &self.services) {
+        for (service, decision) in self.allocator.reconcile(&self.pools, &self.claims, &self.services) {
             self.services.get_mut(service).unwrap().recorded = decision.addresses().to_vec();
+        }
+        for (claim, decision) in self.allocator.claims() {
+            self.claims.get_mut(claim).unwrap().recorded = record(decision);
         }
         self
     }
@@ -77,6 +88,14 @@ impl Cluster {
 
     fn allocation(&self, name: &str) -> &Allocation {
         self.decision(name).allocation().unwrap()
+    }
+
+    /// The address that is reserved, or the reason why there is none.
+    fn claimed(&self, name: &str) -> String {
+        match &self.allocator.claims()[&claim_name(name)] {
+            ClaimDecision::Reserved(reservation) => reservation.address.to_string(),
+            ClaimDecision::Waiting { why, .. } => why.reason().into(),
+        }
     }
 
     /// The addresses with a blank between, or the reason why there are none.
@@ -104,6 +123,11 @@ impl Cluster {
     fn cleared(&self, name: &str) -> Option<&'static str> {
         self.decision(name).cleared().map(|cleared| cleared.why.reason())
     }
+}
+
+fn record(decision: &ClaimDecision) -> Option<ClaimRecord> {
+    let reserved = decision.reservation().is_some();
+    decision.address().map(|address| ClaimRecord { address, reserved })
 }
 
 fn key(name: &str) -> ServiceKey {
@@ -180,4 +204,30 @@ fn shares(sharing: &str, ports: &[Port], request: ServiceRequest) -> ServiceRequ
 
 fn local(app: &str) -> BackendKey {
     BackendKey::local(&[("app".into(), app.into())].into())
+}
+
+fn claims(address: &str) -> ClaimRequest {
+    ClaimRequest::new(ClaimWant::Address(ip(address)))
+}
+
+fn claims_of(pool: &str, family: IpFamily) -> ClaimRequest {
+    ClaimRequest::new(ClaimWant::Pool { pool: pool.into(), family })
+}
+
+fn selecting(label: &str, claim: ClaimRequest) -> ClaimRequest {
+    ClaimRequest { selector: Some(label_exists(label)), ..claim }
+}
+
+fn labelled(label: &str, request: ServiceRequest) -> ServiceRequest {
+    ServiceRequest { labels: [(label.into(), String::new())].into(), ..request }
+}
+
+fn names_claims(claims: &str, request: ServiceRequest) -> ServiceRequest {
+    let claims = claims.split(' ').map(String::from).collect();
+    ServiceRequest { wanted: Wanted::Claims(claims), ..request }
+}
+
+fn claim_name(name: &str) -> ObjectName {
+    let key = key(name);
+    ObjectName::new(key.namespace, key.name)
 }

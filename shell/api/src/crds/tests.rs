@@ -85,6 +85,7 @@ fn names_and_scopes_are_those_of_the_contract() {
     });
     let names: Vec<_> = names.collect();
     let expected = [
+        ("addressclaims.ferrolb.io", "AddressClaim", "Namespaced"),
         ("bfdprofiles.metallb.io", "BFDProfile", "Namespaced"),
         ("bgpadvertisements.metallb.io", "BGPAdvertisement", "Namespaced"),
         ("bgppeers.metallb.io", "BGPPeer", "Namespaced"),
@@ -121,6 +122,13 @@ fn printer_columns_are_those_of_the_contract() {
                  IPAddressPool Selectors string .spec.ipAddressPoolSelectors";
     let nodes = "Node Selectors string .spec.nodeSelectors 10";
     let expected = BTreeMap::from([
+        (
+            "AddressClaim/v1alpha1",
+            "Address string .status.address; Pool string .status.pool; Services string .status.services; \
+             Reserved string .status.conditions[?(@.type==\"Reserved\")].status; \
+             Age date .metadata.creationTimestamp"
+                .into(),
+        ),
         (
             "BFDProfile/v1beta1",
             "Passive Mode boolean .spec.passiveMode; Transmit Interval integer .spec.transmitInterval; \
@@ -338,11 +346,30 @@ fn report_fields_are_those_of_the_contract() {
 }
 
 #[test]
-fn only_a_pool_needs_a_spec_and_no_spec_has_a_default() {
+fn claim_fields_are_those_of_the_guide() {
+    assert_lines(
+        &spec_fields("AddressClaim/v1alpha1"),
+        &[
+            "address string",
+            "family string enum=\"IPv4\"|\"IPv6\"",
+            "pool string",
+            "serviceSelector object",
+            "serviceSelector selector",
+        ],
+    );
+    assert_lines(
+        &status_fields("AddressClaim/v1alpha1"),
+        &["address string", "conditions array", "pool string", "services array"],
+    );
+}
+
+#[test]
+fn only_a_pool_and_a_claim_need_a_spec_and_no_spec_has_a_default() {
     for (kind, version) in versions() {
         let required = root(&version).required.clone().unwrap_or_default();
         // The unserved version is as schemars makes it: nothing is validated against it.
-        let needs_spec = ["IPAddressPool/v1beta1", "BGPPeer/v1beta1"].contains(&kind.as_str());
+        let needs_spec =
+            ["AddressClaim/v1alpha1", "IPAddressPool/v1beta1", "BGPPeer/v1beta1"].contains(&kind.as_str());
         assert_eq!(required.contains(&"spec".to_owned()), needs_spec, "{kind}");
         assert!(property(root(&version), "spec").is_none_or(|spec| spec.default.is_none()), "{kind}");
     }
@@ -395,7 +422,7 @@ fn schemas_hold_nothing_the_api_server_does_not_know() {
 
 #[test]
 fn the_manifest_parses_back_to_the_definitions() {
-    let yaml = crds_yaml();
+    let yaml = crds_yaml(&crds());
     let documents: Vec<serde_json::Value> =
         yaml.split("---\n").skip(1).map(|text| serde_saphyr::from_str(text).unwrap()).collect();
     let expected: Vec<_> = crds()
@@ -408,4 +435,23 @@ fn the_manifest_parses_back_to_the_definitions() {
         .collect();
     assert_eq!(documents, expected);
     assert!(yaml.contains("maximum: 4294967295\n"));
+}
+
+#[test]
+fn where_the_webhook_runs_both_versions_of_a_peer_are_served_and_it_converts() {
+    let service = ServiceReference {
+        namespace: "ferrolb-system".into(),
+        name: "hook".into(),
+        path: Some("/convert".into()),
+        port: None,
+    };
+    let converted = converted_bgp_peer(service.clone());
+    assert!(converted.spec.versions.iter().all(|version| version.served));
+    let conversion = converted.spec.conversion.clone().unwrap();
+    assert_eq!(conversion.strategy, "Webhook");
+    assert_eq!(conversion.webhook.unwrap().client_config.unwrap().service, Some(service));
+    let mut plain = converted;
+    plain.spec.versions.iter_mut().for_each(|version| version.served = version.name == "v1beta2");
+    plain.spec.conversion = bgp_peer().spec.conversion;
+    assert!(crds().contains(&plain), "nothing else differs");
 }

@@ -4,15 +4,16 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use ferrolb_api::NodeState;
+use ferrolb_api::{AddressClaim, Community, NodeState};
 use k8s_openapi::api::core::v1::{Namespace, Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::ServiceCIDR;
 use kube::api::ListParams;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
 use super::view::ControllerView;
-use crate::config::ConfigObjects;
+use crate::config::{ConfigObjects, Guarded};
 use crate::errors::{brief, is_absent};
 
 /// Everything the controller decides on.
@@ -26,8 +27,14 @@ pub struct ControllerObjects {
     pub nodes: Vec<Arc<Node>>,
     /// What the speakers reported of their nodes.
     pub node_states: Vec<Arc<NodeState>>,
+    /// The networks of cluster addresses; none where the API server is older than the kind.
+    pub service_cidrs: Vec<Arc<ServiceCIDR>>,
+    /// The claims of all namespaces.
+    pub claims: Vec<Guarded<AddressClaim>>,
     /// The configuration.
     pub config: ConfigObjects,
+    /// The names for BGP communities, which only the controller looks at so far.
+    pub communities: Vec<Guarded<Community>>,
 }
 
 /// A kind could not be listed.
@@ -58,17 +65,29 @@ impl ControllerObjects {
     /// The first kind that could not be listed.
     pub async fn list(client: &Client, namespaces: &[String]) -> Result<Self, ListError> {
         let mut config = ConfigObjects::default();
+        let mut communities = Vec::new();
         for namespace in namespaces {
             config.pools.extend(list(Api::namespaced(client.clone(), namespace)).await?);
             config.l2_advertisements.extend(list(Api::namespaced(client.clone(), namespace)).await?);
             config.bgp_advertisements.extend(list(Api::namespaced(client.clone(), namespace)).await?);
+            communities.extend(list(Api::namespaced(client.clone(), namespace)).await?);
         }
         Ok(Self {
             services: list(Api::all(client.clone())).await?,
             namespaces: list(Api::all(client.clone())).await?,
             nodes: list(Api::all(client.clone())).await?,
             node_states: list(Api::all(client.clone())).await?,
+            service_cidrs: match list(Api::all(client.clone())).await {
+                Err(ListError::UnknownKind { .. }) => Vec::new(),
+                listed => listed?,
+            },
+            // An older FerroLB's definitions may be installed, which has none.
+            claims: match list(Api::all(client.clone())).await {
+                Err(ListError::UnknownKind { .. }) => Vec::new(),
+                listed => listed?,
+            },
             config,
+            communities,
         })
     }
 

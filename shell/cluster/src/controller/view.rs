@@ -5,22 +5,26 @@ use std::sync::Arc;
 
 use ferrolb_api::conditions::ConfigStatus;
 use ferrolb_api::ip_address_pool::IpAddressPoolStatus;
-use ferrolb_api::{BgpAdvertisement, IpAddressPool, L2Advertisement, NodeState};
+use ferrolb_api::{AddressClaim, BgpAdvertisement, Community, IpAddressPool, L2Advertisement, NodeState};
 use ferrolb_ipam as ipam;
 use ferrolb_plan as plan;
 use ferrolb_vocab::{IpRange, NodeName, ObjectName, PoolName, ServiceKey};
 use k8s_openapi::api::core::v1::{Namespace, Node, ObjectReference, Service};
+use k8s_openapi::api::networking::v1::ServiceCIDR;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use kube::runtime::reflector::Store;
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
 
+use super::claims::{Claim, claims};
 use super::objects::ControllerObjects;
+use crate::coexistence::{MetalLbPods, MetalLbWatch};
 use crate::config::{ConfigStores, Guarded};
+use crate::parse::community::community_errors;
 use crate::parse::occupied::occupied;
-use crate::parse::service::{Ownership, key, ownership, request};
+use crate::parse::service::{Ownership, ingress_addresses, is_metallbs, key, ownership, request};
 use crate::parse::{ObjectError, advertisement, node, pool, readable};
-use crate::watches::{Watches, synced};
+use crate::watches::{GuardedStore, OptionalStore, Watches, synced};
 
 /// The controller's local copies.
 #[derive(Debug)]
@@ -29,7 +33,11 @@ pub struct ControllerWatches {
     namespaces: Store<Namespace>,
     nodes: Store<Node>,
     node_states: Store<NodeState>,
+    service_cidrs: OptionalStore<ServiceCIDR>,
+    metallb: MetalLbWatch,
+    claims: GuardedStore<AddressClaim>,
     config: ConfigStores,
+    communities: Vec<GuardedStore<Community>>,
 }
 
 /// Everything the controller decides on, parsed.
@@ -49,8 +57,14 @@ pub struct ControllerView {
     pub advertisements: plan::Advertisements,
     /// The nodes.
     pub nodes: BTreeMap<NodeName, plan::Node>,
+    /// The claims of all namespaces.
+    pub claims: BTreeMap<ObjectName, Claim>,
     /// Every configuration object that carries conditions, with what is wrong with it.
     pub config: Vec<ConfigObject>,
+    /// The Pods of `MetalLB` for whose sake nothing is given.
+    pub metallb: MetalLbPods,
+    /// Services with addresses of `MetalLB`, while there is no pool object at all: not to be touched.
+    pub unclaimed: BTreeSet<ServiceKey>,
 }
 
 /// A configuration object, to be told whether it is accepted.
@@ -83,7 +97,11 @@ impl ControllerWatches {
             namespaces: watches.follow(Api::all(client.clone()), all(), |_| ()),
             nodes: watches.follow(Api::all(client.clone()), all(), strip_node),
             node_states: watches.follow(Api::all(client.clone()), all(), |_| ()),
+            service_cidrs: watches.follow_if_known(Api::all(client.clone())),
+            metallb: MetalLbWatch::start(watches, client),
+            claims: watches.follow(Api::all(client.clone()), all(), |_| ()),
             config: ConfigStores::start(watches, client, namespaces),
+            communities: watches.follow_config(client, namespaces),
         }
     }
 
@@ -93,20 +111,34 @@ impl ControllerWatches {
         synced(&self.namespaces).await;
         synced(&self.nodes).await;
         synced(&self.node_states).await;
+        self.service_cidrs.synced().await;
+        self.metallb.synced().await;
+        synced(&self.claims).await;
         self.config.synced().await;
+        for store in &self.communities {
+            synced(store).await;
+        }
     }
 
     /// The cluster now.
     #[must_use]
     pub fn view(&self, lb_class: Option<&str>) -> ControllerView {
-        let objects = ControllerObjects {
+        ControllerView { metallb: self.metallb.pods(lb_class), ..self.objects().view(lb_class) }
+    }
+
+    /// The objects now, as they were read.
+    #[must_use]
+    pub fn objects(&self) -> ControllerObjects {
+        ControllerObjects {
             services: self.services.state(),
             namespaces: self.namespaces.state(),
             nodes: self.nodes.state(),
             node_states: self.node_states.state(),
+            service_cidrs: self.service_cidrs.state(),
+            claims: self.claims.state(),
             config: self.config.objects(),
-        };
-        objects.view(lb_class)
+            communities: self.communities.iter().flat_map(Store::state).collect(),
+        }
     }
 }
 
@@ -115,10 +147,16 @@ impl ControllerView {
     pub(super) fn of(objects: &ControllerObjects, lb_class: Option<&str>) -> Self {
         let mut view = Self::default();
         view.add_services(&objects.services, lb_class);
-        let occupied = occupied(&objects.nodes, &objects.node_states, &objects.services);
+        let occupied =
+            occupied(&objects.nodes, &objects.node_states, &objects.services, &objects.service_cidrs);
         view.add_pools(&objects.config.pools, &objects.namespaces, &occupied);
         view.add_advertisements(&objects.config.l2_advertisements, &objects.config.bgp_advertisements);
+        view.add_communities(&objects.communities);
+        view.claims = claims(&objects.claims).collect();
         view.nodes = nodes(&objects.nodes, &objects.node_states);
+        if objects.config.pools.is_empty() {
+            view.leave_unclaimed();
+        }
         view
     }
 
@@ -126,6 +164,12 @@ impl ControllerView {
     #[must_use]
     pub fn requests(&self) -> BTreeMap<ServiceKey, ipam::ServiceRequest> {
         self.services.iter().map(|(key, service)| (key.clone(), request(service, &self.pools))).collect()
+    }
+
+    /// What each claim asks the allocator for.
+    #[must_use]
+    pub fn claim_requests(&self) -> BTreeMap<ObjectName, ipam::ClaimRequest> {
+        self.claims.iter().map(|(name, claim)| (name.clone(), claim.request.clone())).collect()
     }
 
     fn add_services(&mut self, services: &[Arc<Service>], lb_class: Option<&str>) {
@@ -140,6 +184,14 @@ impl ControllerView {
                 }
             }
         }
+    }
+
+    /// Without any pool, an address that `MetalLB` gave stays: most likely the pools are on their way.
+    fn leave_unclaimed(&mut self) {
+        let unclaimed = |_: &ServiceKey, service: &mut Arc<Service>| {
+            is_metallbs(service) && !ingress_addresses(service).is_empty()
+        };
+        self.unclaimed = self.services.extract_if(.., unclaimed).map(|(key, _)| key).collect();
     }
 
     fn add_pools(
@@ -217,6 +269,17 @@ impl ControllerView {
                            use an L2Advertisement for its pools";
             let error = ObjectError::at(object, "BGPNotSupported", message.into());
             self.add_config(object, object.status.as_ref(), vec![error], &[]);
+        }
+    }
+
+    fn add_communities(&mut self, communities: &[Guarded<Community>]) {
+        let (objects, unreadable) = readable(communities);
+        self.add_unreadable(unreadable);
+        let errors = community_errors(&objects);
+        for object in &objects {
+            let reference = object.object_ref(&());
+            let own = errors.iter().filter(|error| *error.object == reference).cloned().collect();
+            self.add_config(object, object.status.as_ref(), own, &[]);
         }
     }
 
@@ -307,3 +370,6 @@ pub(crate) fn strip_node(node: &mut Node) {
         status.volumes_in_use = None;
     }
 }
+
+#[cfg(test)]
+mod tests;

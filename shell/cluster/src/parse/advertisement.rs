@@ -1,7 +1,9 @@
 //! `L2Advertisement` objects.
 
+use ferrolb_api::annotations::{FAILBACK, SPREAD};
 use ferrolb_api::{L2Advertisement, parse_selector};
 use ferrolb_plan::{self as plan, NodePreference};
+use kube::ResourceExt;
 
 use super::pool::selectors;
 use super::{INVALID_SPEC, ObjectError};
@@ -12,6 +14,11 @@ use super::{INVALID_SPEC, ObjectError};
 /// The first field that means nothing. Such an advertisement announces nothing until it is corrected.
 pub fn l2_advertisement(object: &L2Advertisement) -> Result<plan::L2Advertisement, ObjectError> {
     parse(object).map_err(|message| ObjectError::at(object, INVALID_SPEC, message))
+}
+
+/// Whether an annotation of ours is `"true"`; anything else is as if it were not there.
+fn is_true(object: &L2Advertisement, annotation: &str) -> bool {
+    object.annotations().get(annotation).is_some_and(|value| value == "true")
 }
 
 fn parse(object: &L2Advertisement) -> Result<plan::L2Advertisement, String> {
@@ -38,5 +45,7 @@ fn parse(object: &L2Advertisement) -> Result<plan::L2Advertisement, String> {
             .enumerate()
             .map(preference)
             .collect::<Result<_, String>>()?,
+        failback: is_true(object, FAILBACK),
+        spread: is_true(object, SPREAD),
     })
 }

@@ -19,9 +19,18 @@ pub fn node(object: &core::Node, state: Option<&NodeState>) -> Node {
     Node {
         labels: object.labels().clone(),
         network_unavailable: conditions.into_iter().flatten().any(unavailable),
+        draining: is_draining(object),
         excluded: object.labels().contains_key(labels::EXCLUDE_FROM_LOAD_BALANCERS),
         subnets: state.map(subnets).unwrap_or_default(),
     }
+}
+
+/// Whether the node is to give up what it announces: by taint or by annotation, never by
+/// cordoning alone, which says nothing about the network.
+fn is_draining(object: &core::Node) -> bool {
+    let taints = object.spec.as_ref().and_then(|spec| spec.taints.as_ref());
+    taints.into_iter().flatten().any(|taint| taint.key == labels::DRAIN)
+        || object.annotations().get(labels::DRAIN).is_some_and(|value| value == "true")
 }
 
 /// The subnets a speaker reported. One it wrote wrongly is as if it were not there: the node

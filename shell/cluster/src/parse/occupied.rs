@@ -7,6 +7,7 @@ use ferrolb_api::NodeState;
 use ferrolb_ipam::Occupant;
 use ferrolb_vocab::{IpPrefix, IpRange, NodeName};
 use k8s_openapi::api::core::v1::{Node, Service};
+use k8s_openapi::api::networking::v1::ServiceCIDR;
 use kube::ResourceExt;
 
 use super::service::key;
@@ -18,6 +19,7 @@ pub fn occupied(
     nodes: &[Arc<Node>],
     states: &[Arc<NodeState>],
     services: &[Arc<Service>],
+    service_cidrs: &[Arc<ServiceCIDR>],
 ) -> Vec<(IpRange, Occupant)> {
     let mut occupied = Vec::new();
     for node in nodes {
@@ -39,6 +41,12 @@ pub fn occupied(
             occupied.extend(ends.map(|range| (range, Occupant::Subnet)));
         }
     }
+    for cidr in
+        service_cidrs.iter().flat_map(|object| &object.spec).flat_map(|spec| spec.cidrs.iter().flatten())
+    {
+        occupied.extend(prefix(cidr).map(|range| (range, Occupant::Services)));
+    }
+    // An API server before 1.33 does not tell the network.
     for service in services {
         let cluster_ips = service.spec.iter().flat_map(|spec| spec.cluster_ips.iter().flatten());
         let own = cluster_ips.filter_map(|address| single(address));
@@ -102,7 +110,11 @@ mod tests {
             "metadata": { "namespace": "default", "name": "headless" },
             "spec": { "clusterIPs": ["None"] }
         }));
-        let occupied = occupied(&[node], &[state], &[service, headless]);
+        let network = from_json(serde_json::json!({
+            "metadata": { "name": "kubernetes" },
+            "spec": { "cidrs": ["10.233.0.0/18", "fd00:233::/112"] }
+        }));
+        let occupied = occupied(&[node], &[state], &[service, headless], &[network]);
         let text = |of: fn(&Occupant) -> bool| -> Vec<String> {
             let matching = occupied.iter().filter(|(_, occupant)| of(occupant));
             matching.map(|(range, _)| range.start().to_string()).collect()
@@ -120,5 +132,6 @@ mod tests {
             ["10.233.0.1", "fd00:233::1"]
         );
         assert_eq!(text(|occupant| matches!(occupant, Occupant::Pods(_))), ["10.233.65.0", "10.233.65.0"]);
+        assert_eq!(text(|occupant| *occupant == Occupant::Services), ["10.233.0.0", "fd00:233::"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ferrolb_api::annotations::{ALLOCATED_ADDRESSES, Annotation};
+use ferrolb_api::annotations::{ADDRESS_CLAIM, ALLOCATED_ADDRESSES, Annotation};
 use ferrolb_api::conditions::ADDRESS_ALLOCATED;
 use ferrolb_ipam::{
     BackendKey, Families, FamilyPolicy, PoolSet, Port, Protocol, ServiceRequest, SharingKey, Terms, Wanted,
@@ -82,7 +82,20 @@ fn wanted(service: &Service) -> Wanted {
     let pool = value(service, Annotation::AddressPool).filter(|pool| !pool.is_empty()).map(Into::into);
     let listed = value(service, Annotation::LoadBalancerIps).filter(|listed| !listed.is_empty());
     let single = service.spec.as_ref().and_then(|spec| spec.load_balancer_ip.as_deref());
-    let text = match (listed, single.filter(|single| !single.is_empty())) {
+    let single = single.filter(|single| !single.is_empty());
+    let claims = claims(service);
+    if !claims.is_empty() {
+        return match (&pool, listed, single) {
+            (None, None, None) => Wanted::Claims(claims),
+            (Some(_), ..) | (_, Some(_), _) | (.., Some(_)) => Wanted::Unreadable {
+                why: "ferrolb.io/address-claim names claims, and metallb.io/loadBalancerIPs, \
+                      metallb.io/address-pool or spec.loadBalancerIP asks for addresses too; ask by claim or by \
+                      address, not both"
+                    .into(),
+            },
+        };
+    }
+    let text = match (listed, single) {
         (None, None) => return pool.map_or(Wanted::Any, Wanted::Pool),
         (Some(_), Some(_)) => {
             let why = "service can not have both metallb.io/loadBalancerIPs and svc.Spec.LoadBalancerIP; remove one";
@@ -95,6 +108,18 @@ fn wanted(service: &Service) -> Wanted {
         Ok(addresses) => Wanted::Addresses { addresses, pool },
         Err(bad) => Wanted::Unreadable { why: format!("{bad:?} is not an IP address") },
     }
+}
+
+/// The claims that the Service names, each once.
+fn claims(service: &Service) -> Vec<String> {
+    let listed = service.annotations().get(ADDRESS_CLAIM).map(String::as_str).unwrap_or_default();
+    let mut claims: Vec<String> = Vec::new();
+    for name in listed.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        if !claims.iter().any(|claim| claim == name) {
+            claims.push(name.into());
+        }
+    }
+    claims
 }
 
 fn value(service: &Service, annotation: Annotation) -> Option<&str> {
@@ -121,7 +146,7 @@ pub fn allocated_addresses(service: &Service, pools: &PoolSet) -> Vec<IpAddr> {
     if !recorded.is_empty() {
         return recorded;
     }
-    if !is_judged(service) && Annotation::IpAllocatedFromPool.find(service.annotations()).is_some() {
+    if is_metallbs(service) {
         return addresses;
     }
     let frozen = |address| pools.frozen().flat_map(|pool| &pool.ranges).any(|range| range.contains(address));
@@ -135,6 +160,12 @@ pub fn is_marked(service: &Service) -> bool {
     is_judged(service)
         || service.annotations().contains_key(ALLOCATED_ADDRESSES)
         || Annotation::IpAllocatedFromPool.find(service.annotations()).is_some()
+}
+
+/// Whether `MetalLB` gave the Service its addresses, and FerroLB has not taken them over yet.
+#[must_use]
+pub fn is_metallbs(service: &Service) -> bool {
+    !is_judged(service) && Annotation::IpAllocatedFromPool.find(service.annotations()).is_some()
 }
 
 /// Whether FerroLB has said something about the Service's addresses before.

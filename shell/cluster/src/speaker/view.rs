@@ -13,6 +13,7 @@ use kube::runtime::reflector::Store;
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
 
+use crate::coexistence::{MetalLbPods, MetalLbWatch};
 use crate::config::{ConfigStores, Guarded};
 use crate::controller::view::{advertisements, nodes, strip_node};
 use crate::parse::endpoints::serving_endpoints;
@@ -27,6 +28,7 @@ pub struct SpeakerWatches {
     endpoint_slices: Store<EndpointSlice>,
     nodes: Store<Node>,
     pub(super) node_states: Store<NodeState>,
+    metallb: MetalLbWatch,
     config: ConfigStores,
     pub(super) l2_statuses: Store<ServiceL2Status>,
 }
@@ -48,6 +50,8 @@ pub struct SpeakerView {
     pub internal_ips: BTreeMap<NodeName, Vec<IpAddr>>,
     /// The UID of each Node object.
     pub node_uids: BTreeMap<NodeName, String>,
+    /// The Pods of `MetalLB` that handle the same Services.
+    pub metallb: MetalLbPods,
 }
 
 impl SpeakerWatches {
@@ -59,6 +63,7 @@ impl SpeakerWatches {
             endpoint_slices: watches.follow(Api::all(client.clone()), all(), |_| ()),
             nodes: watches.follow(Api::all(client.clone()), all(), strip_node),
             node_states: watches.follow(Api::all(client.clone()), all(), |_| ()),
+            metallb: MetalLbWatch::start(watches, client),
             config: ConfigStores::start(watches, client, namespaces),
             l2_statuses: watches.follow(Api::namespaced(client.clone(), own_namespace), all(), |_| ()),
         }
@@ -70,6 +75,7 @@ impl SpeakerWatches {
         synced(&self.endpoint_slices).await;
         synced(&self.nodes).await;
         synced(&self.node_states).await;
+        self.metallb.synced().await;
         synced(&self.l2_statuses).await;
         self.config.synced().await;
     }
@@ -79,7 +85,11 @@ impl SpeakerWatches {
     pub fn view(&self, lb_class: Option<&str>, known: &BTreeMap<PoolName, plan::Pool>) -> SpeakerView {
         let mut endpoints = serving_endpoints(&self.endpoint_slices.state());
         let config = self.config.objects();
-        let mut view = SpeakerView { pools: pools(&config.pools, known), ..SpeakerView::default() };
+        let mut view = SpeakerView {
+            pools: pools(&config.pools, known),
+            metallb: self.metallb.pods(lb_class),
+            ..SpeakerView::default()
+        };
         for service in self.services.state() {
             if ownership(&service, lb_class) == Ownership::Ours {
                 let key = key(&service);

@@ -6,9 +6,9 @@ use super::*;
 fn an_address_whose_record_has_not_arrived_is_not_given_twice() {
     let mut cluster = Cluster::with([pool("p", "10.0.0.0/24")]);
     cluster.create("a", v4());
-    cluster.allocator.reconcile(&cluster.pools, &cluster.services);
+    cluster.allocator.reconcile(&cluster.pools, &cluster.claims, &cluster.services);
     cluster.create("0-earlier-by-name", v4());
-    cluster.allocator.reconcile(&cluster.pools, &cluster.services);
+    cluster.allocator.reconcile(&cluster.pools, &cluster.claims, &cluster.services);
     assert_eq!([cluster.outcome("a"), cluster.outcome("0-earlier-by-name")], ["10.0.0.0", "10.0.0.1"]);
     assert_eq!(cluster.allocation("a").change, Change::Kept);
 }
@@ -19,7 +19,7 @@ fn an_old_record_does_not_bring_back_what_was_taken_away() {
     cluster.create("a", v4());
     cluster.settle();
     cluster.set_pools([]);
-    cluster.allocator.reconcile(&cluster.pools, &cluster.services);
+    cluster.allocator.reconcile(&cluster.pools, &cluster.claims, &cluster.services);
     assert_eq!(cluster.outcome("a"), "NoPools");
     cluster.set_pools([pool("p", "10.0.0.0/24")]);
     cluster.edit("a").recorded = ips("10.0.0.9");

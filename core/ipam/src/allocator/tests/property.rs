@@ -12,6 +12,7 @@ use proptest::sample::{Index, select};
 
 use super::*;
 
+mod claims;
 mod model;
 
 const SERVICES: usize = 9;
@@ -26,6 +27,8 @@ enum Event {
     /// Only what it asks for changes.
     Want(usize, Wanted),
     Delete(usize),
+    /// Something happens to claim number `.0`.
+    Claim(usize, claims::Event),
     /// All pools, each by number.
     Pools(Vec<Pool>),
     /// The last decision on a Service is recorded.
@@ -69,6 +72,11 @@ fn wanted() -> impl Strategy<Value = Wanted> {
         2 => pool_name().prop_map(Wanted::Pool),
         2 => (vec(address(), 1..=2), proptest::option::weighted(0.2, pool_name()))
             .prop_map(|(addresses, pool)| Wanted::Addresses { addresses, pool }),
+        3 => vec(0_usize..3, 1..=2)
+            .prop_map(|mut claims| {
+                claims.dedup();
+                Wanted::Claims(claims.into_iter().map(claims::name).collect())
+            }),
         1 => Just(Wanted::Unreadable { why: "typing error".into() }),
     ]
 }
@@ -140,6 +148,7 @@ fn event() -> impl Strategy<Value = Event> {
         4 => (service(), terms()).prop_map(|(service, terms)| Event::Terms(service, terms)),
         3 => (service(), wanted()).prop_map(|(service, wanted)| Event::Want(service, wanted)),
         3 => service().prop_map(Event::Delete),
+        4 => claims::event().prop_map(|(number, event)| Event::Claim(number, event)),
         1 => pools().prop_map(Event::Pools),
         4 => service().prop_map(Event::Record),
         1 => (service(), vec(address(), 0..=2)).prop_map(|(service, addresses)| Event::Tamper(service, addresses)),
@@ -158,7 +167,7 @@ impl Cluster {
             Event::Delete(number) | Event::Record(number) | Event::Tamper(number, _) => {
                 Some(numbered(*number))
             }
-            Event::Pools(_) | Event::Round | Event::Crash => None,
+            Event::Claim(..) | Event::Pools(_) | Event::Round | Event::Crash => None,
         };
         let service = key.as_ref().and_then(|key| self.services.get_mut(key));
         match (event, service, key) {
@@ -180,6 +189,7 @@ impl Cluster {
             (Event::Delete(_), _, Some(key)) => {
                 self.services.remove(&key);
             }
+            (Event::Claim(number, event), ..) => self.happen_to_claim(number, event),
             (Event::Pools(pools), ..) => self.set_pools(pools),
             (Event::Round, ..) => self.round(),
             (Event::Crash, ..) => {
@@ -193,42 +203,63 @@ impl Cluster {
     /// What must be so after every round.
     fn round(&mut self) {
         let before = model::Before::of(self);
-        self.allocator.reconcile(&self.pools, &self.services);
+        self.allocator.reconcile(&self.pools, &self.claims, &self.services);
         model::check_round(self, &before);
-        self.again_changes_nothing();
-        self.restart_changes_nothing();
+        let settled = self.settled_allocator();
+        self.restart_changes_nothing(&settled);
     }
 
-    fn again_changes_nothing(&self) {
-        let mut again = self.allocator.clone();
-        again.reconcile(&self.pools, &self.services);
-        assert_eq!(essence(&again), essence(&self.allocator), "the same round again");
-        assert!(again.decisions().values().all(|decision| decision.cleared().is_none()));
+    /// The allocator once repeated rounds change nothing: at once where there are no claims.
+    fn settled_allocator(&self) -> Allocator {
+        let mut settled = self.allocator.clone();
+        for _ in 0..=self.claims.len() + self.services.len() {
+            let mut again = settled.clone();
+            again.reconcile(&self.pools, &self.claims, &self.services);
+            if self.claims.is_empty() || essence(&again) == essence(&settled) {
+                assert_eq!(essence(&again), essence(&settled), "the same round again");
+                assert!(again.decisions().values().all(|decision| decision.cleared().is_none()));
+                return again;
+            }
+            settled = again;
+        }
+        panic!("rounds go on changing something");
     }
 
-    fn restart_changes_nothing(&self) {
+    fn restart_changes_nothing(&self, settled: &Allocator) {
         let mut services = self.services.clone();
-        for (service, decision) in self.allocator.decisions() {
+        for (service, decision) in settled.decisions() {
             services.get_mut(service).unwrap().recorded = decision.addresses().to_vec();
         }
+        let mut claims = self.claims.clone();
+        for (claim, decision) in settled.claims() {
+            claims.get_mut(claim).unwrap().recorded = record(decision);
+        }
         let mut restarted = Allocator::default();
-        restarted.reconcile(&self.pools, &services);
-        assert_eq!(essence(&restarted), essence(&self.allocator), "after a restart");
+        restarted.reconcile(&self.pools, &claims, &services);
+        assert_eq!(essence(&restarted), essence(settled), "after a restart");
         assert!(restarted.decisions().values().all(|decision| decision.cleared().is_none()));
     }
 }
 
-/// All that a user sees of a decision.
-type Essence<'a> = (&'a ServiceKey, Option<&'a PoolName>, &'a [IpAddr], Option<&'a Refusal>);
+/// All that a user sees of the decisions.
+type Essence<'a> = (Vec<EssenceOfClaim<'a>>, Vec<EssenceOfService<'a>>);
+type EssenceOfClaim<'a> = (&'a ObjectName, Option<IpAddr>, Option<&'a ClaimRefusal>);
+type EssenceOfService<'a> = (&'a ServiceKey, Option<&'a PoolName>, &'a [IpAddr], Vec<&'a Refusal>);
 
-fn essence(allocator: &Allocator) -> Vec<Essence<'_>> {
-    let essence = |(service, decision)| {
-        let (service, decision): (&ServiceKey, &Decision) = (service, decision);
-        let pool = decision.allocation().map(|allocation| &allocation.pool);
-        let missing = decision.allocation().and_then(|allocation| allocation.missing.as_ref());
-        (service, pool, decision.addresses(), decision.refusal().or(missing))
+fn essence(allocator: &Allocator) -> Essence<'_> {
+    let of_claim = |(claim, decision)| {
+        let (claim, decision): (&ObjectName, &ClaimDecision) = (claim, decision);
+        (claim, decision.address(), decision.refusal())
     };
-    allocator.decisions().iter().map(essence).collect()
+    let of_service = |(service, decision)| {
+        let (service, decision): (&ServiceKey, &Decision) = (service, decision);
+        let allocation = decision.allocation();
+        let lacks = allocation.into_iter().flat_map(|has| has.missing.iter().chain(has.unmet.as_deref()));
+        let pool = allocation.map(|allocation| &allocation.pool);
+        (service, pool, decision.addresses(), decision.refusal().into_iter().chain(lacks).collect())
+    };
+    let claims = allocator.claims().iter().map(of_claim).collect();
+    (claims, allocator.decisions().iter().map(of_service).collect())
 }
 
 /// 400 events each on average: a million in all.

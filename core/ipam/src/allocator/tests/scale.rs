@@ -50,3 +50,28 @@ fn ten_thousand_services_share_one_address() {
     let usage = cluster.allocator.usage(&cluster.pools);
     assert_eq!(usage[&"p".into()].assigned_v4, 1);
 }
+
+/// Every Service has a claim of its own, half of them by label; as many claims wait, and so do as many Services.
+#[test]
+fn thousands_of_claims_are_decided_and_stay() {
+    let mut cluster = Cluster::with([pool("p", "10.0.0.0/20")]);
+    for number in 0..SERVICES {
+        let app = format!("app-{number}");
+        let labels = ferrolb_vocab::Labels::from([("app".into(), app.clone())]);
+        let named = number % 2 == 0;
+        let operator = Operator::In([app].into());
+        let selector = Selector { requirements: [Requirement { key: "app".into(), operator }].into() };
+        let claim = claims_of("p", IpFamily::V4);
+        cluster
+            .claim(&format!("c{number}"), ClaimRequest { selector: (!named).then_some(selector), ..claim });
+        let wanted = if named { Wanted::Claims([format!("c{number}")].into()) } else { Wanted::Any };
+        cluster.create(&format!("s{number}"), ServiceRequest { labels, wanted, ..v4() });
+    }
+    cluster.settle();
+    assert_eq!(cluster.outcome("s4095"), "10.0.15.255");
+    assert_eq!(cluster.outcome("s4096"), "ClaimNotReserved");
+    cluster.settle();
+    cluster.restart().settle();
+    assert!(cluster.allocator.decisions().values().all(|decision| decision.cleared().is_none()));
+    assert_eq!(cluster.allocator.usage(&cluster.pools)[&"p".into()].available_v4, 0);
+}

@@ -57,6 +57,25 @@ fn wishes_are_read_from_annotations_and_spec() {
 }
 
 #[test]
+fn claims_are_named_once_each_and_not_beside_addresses() {
+    let claims = annotated("ferrolb.io/address-claim", "four, six,four");
+    let wanted = |service: &Service| request(service, &PoolSet::default()).wanted;
+    assert_eq!(wanted(&claims), Wanted::Claims(vec!["four".into(), "six".into()]));
+    assert_eq!(wanted(&annotated("ferrolb.io/address-claim", " ")), Wanted::Any);
+    let in_spec = |service: &mut Service| spec(service).load_balancer_ip = Some("10.0.0.1".into());
+    let of_pool = |service: &mut Service| {
+        service.annotations_mut().insert("metallb.io/address-pool".into(), "gold".into());
+    };
+    let changes: [fn(&mut Service); 2] = [in_spec, of_pool];
+    for change in changes {
+        let mut both = claims.clone();
+        change(&mut both);
+        let Wanted::Unreadable { why } = wanted(&both) else { panic!("{:?}", wanted(&both)) };
+        assert!(why.ends_with("ask by claim or by address, not both"), "{why}");
+    }
+}
+
+#[test]
 fn contradictory_and_unreadable_wishes_are_kept_as_such() {
     let mut both = annotated("metallb.io/loadBalancerIPs", "10.0.0.1");
     spec(&mut both).load_balancer_ip = Some("10.0.0.2".into());

@@ -4,6 +4,12 @@ use ferrolb_vocab::prefix::address_value;
 
 use super::*;
 
+mod claims;
+
+use claims::Wish;
+
+use crate::request::other;
+
 /// The ranges of which pools are made. Some overlap, so that pools are rejected and frozen.
 pub(super) const UNIVERSE: [&str; 8] = [
     "10.0.0.254-10.0.1.1",
@@ -26,8 +32,11 @@ pub(super) fn addresses(range: IpRange) -> Vec<IpAddr> {
         .collect()
 }
 
-/// What each Service had before the round.
-pub(super) struct Before(BTreeMap<ServiceKey, Had>);
+/// What each Service and each claim had before the round.
+pub(super) struct Before {
+    services: BTreeMap<ServiceKey, Had>,
+    claims: BTreeMap<ObjectName, claims::Had>,
+}
 
 struct Had {
     addresses: Vec<IpAddr>,
@@ -47,20 +56,22 @@ impl Before {
             };
             (service.clone(), had)
         };
-        Self(cluster.services.iter().map(had).collect())
+        let services = cluster.services.iter().map(had).collect();
+        Self { services, claims: claims::had(cluster) }
     }
 }
 
 pub(super) fn check_round(cluster: &Cluster, before: &Before) {
     let decisions = cluster.allocator.decisions();
     assert!(decisions.keys().eq(cluster.services.keys()), "one decision for each Service");
+    claims::check(cluster, before);
     for (service, request) in &cluster.services {
-        let one = Subject { cluster, service, request };
+        let one = Subject { cluster, service, request, before };
         match &decisions[service] {
             Decision::Allocated(allocation) => one.check_allocation(allocation),
             Decision::Refused(_) => one.check_that_nothing_would_do(),
         }
-        one.check_continuity(&before.0[service], before);
+        one.check_continuity(&before.services[service]);
     }
 }
 
@@ -68,6 +79,7 @@ struct Subject<'a> {
     cluster: &'a Cluster,
     service: &'a ServiceKey,
     request: &'a ServiceRequest,
+    before: &'a Before,
 }
 
 impl Subject<'_> {
@@ -77,6 +89,16 @@ impl Subject<'_> {
         for address in &allocation.addresses {
             assert_eq!(self.conflicts(*address), Vec::<&ServiceKey>::new(), "{} and {address}", self.service);
         }
+        assert_eq!(
+            allocation.unmet.is_some(),
+            self.lacks_what_it_asks_for(&allocation.addresses),
+            "{}",
+            self.service
+        );
+        if allocation.unmet.is_some() {
+            assert_eq!(allocation.change, Change::Kept);
+            self.check_that_nothing_would_do();
+        }
         if allocation.change == Change::Allocated {
             self.check_choice(allocation);
         }
@@ -84,8 +106,15 @@ impl Subject<'_> {
 
     /// A new allocation is of a usable pool, and no lower address of it would do.
     fn check_choice(&self, allocation: &Allocation) {
+        let any = match self.wish() {
+            // Its pool may be frozen by now.
+            Wish::Claimed(_) => return,
+            Wish::Addresses(..) => false,
+            Wish::Any | Wish::Pool(_) => true,
+            Wish::Nothing => panic!("{} was given something", self.service),
+        };
         let pool = self.cluster.pools.get(&allocation.pool).expect("usable");
-        if let Wanted::Addresses { .. } | Wanted::Unreadable { .. } = self.request.wanted {
+        if !any {
             return;
         }
         for address in &allocation.addresses {
@@ -105,17 +134,40 @@ impl Subject<'_> {
         }
     }
 
+    /// Whether it keeps what it has although its claims mean something else, or nothing.
+    fn lacks_what_it_asks_for(&self, addresses: &[IpAddr]) -> bool {
+        match self.wish() {
+            Wish::Nothing => true,
+            Wish::Claimed(claimed) => claimed.iter().any(|claimed| !addresses.contains(claimed)),
+            Wish::Any | Wish::Pool(_) | Wish::Addresses(..) => false,
+        }
+    }
+
     /// A refused Service could not be given anything, not even now that the round is over.
     fn check_that_nothing_would_do(&self) {
-        let fits = match &self.request.wanted {
-            Wanted::Unreadable { .. } => false,
-            Wanted::Addresses { addresses, .. } => {
-                let usable = self.holders(addresses, false).any(|pool| self.accepts(pool, addresses));
-                usable
-                    && self.has_exactly_its_families(addresses)
-                    && addresses.iter().all(|address| self.conflicts(*address).is_empty())
+        let free = |addresses: &[IpAddr]| addresses.iter().all(|address| self.is_free(*address));
+        let fits = match self.wish() {
+            Wish::Nothing => false,
+            Wish::Addresses(addresses, _) => {
+                let usable = self.holders(&addresses, false).any(|pool| self.accepts(pool, &addresses));
+                usable && self.has_exactly_its_families(&addresses) && free(&addresses)
             }
-            Wanted::Any | Wanted::Pool(_) => self.candidates().iter().any(|pool| {
+            Wish::Claimed(addresses) => {
+                let partly = self.families().len() == 2 && addresses.len() == 1;
+                let complete = |pool: &Pool| {
+                    self.request.policy == FamilyPolicy::PreferDualStack
+                        || self.cluster.pools.get(&pool.name) == Some(pool)
+                            && !self.available(pool, other(IpFamily::of(addresses[0]))).is_empty()
+                };
+                let mut pools = self.holders(&addresses, true).filter(|pool| self.accepts(pool, &addresses));
+                let first = pools.next();
+                let fits = match partly {
+                    true => first.is_some_and(complete),
+                    false => first.is_some() && self.has_exactly_its_families(&addresses),
+                };
+                fits && free(&addresses)
+            }
+            Wish::Any | Wish::Pool(_) => self.candidates().iter().any(|pool| {
                 let mut each =
                     self.families().into_iter().map(|family| !self.available(pool, family).is_empty());
                 match self.request.policy {
@@ -131,20 +183,24 @@ impl Subject<'_> {
 
     /// Who had addresses has them still, unless they may not be had any more, or unless someone who had them too
     /// was in the right.
-    fn check_continuity(&self, had: &Had, before: &Before) {
+    fn check_continuity(&self, had: &Had) {
         let decision = &self.cluster.allocator.decisions()[self.service];
         let kept = decision.addresses().starts_with(&had.addresses);
         assert!(kept || decision.cleared().is_some(), "{} lost {:?} unheard", self.service, had.addresses);
-        if decision.cleared().is_none() || !self.may_have(&had.addresses) {
+        for new in decision.addresses().iter().filter(|address| !had.addresses.contains(address)) {
+            assert!(!self.is_claimed_by_others(*new), "{} was given {new}", self.service);
+        }
+        if decision.cleared().is_none() || self.has_moved() || !self.may_have(&had.addresses) {
             return;
         }
         let rightful = |other: &&ServiceKey| {
-            let theirs = &before.0[*other];
+            let theirs = &self.before.services[*other];
             theirs.addresses.iter().any(|address| had.addresses.contains(address))
                 && (theirs.terms.is_some() || had.terms.is_none())
         };
         assert!(
-            had.addresses.iter().flat_map(|address| self.conflicts(*address)).any(|other| rightful(&other)),
+            had.addresses.iter().flat_map(|address| self.conflicts(*address)).any(|other| rightful(&other))
+                || had.addresses.iter().any(|address| self.was_left(*address)),
             "{} lost {:?} to nobody with an older right",
             self.service,
             had.addresses
@@ -158,17 +214,19 @@ impl Subject<'_> {
         self.has_enough_cluster_ips()
             && (self.has_exactly_its_families(addresses) || prefers && addresses.len() == 1)
             && self.holders(addresses, true).any(|pool| self.accepts(pool, addresses))
+            && addresses.iter().all(|address| !self.is_reserved_for_others(*address))
     }
 
     /// Whether a pool that holds `addresses` and the request agree.
     fn accepts(&self, pool: &Pool, addresses: &[IpAddr]) -> bool {
-        let asked = match &self.request.wanted {
-            Wanted::Any | Wanted::Unreadable { .. } => true,
-            Wanted::Pool(asked) => *asked == pool.name,
-            Wanted::Addresses { addresses: asked, pool: asked_pool } => {
+        let asked = match self.wish() {
+            Wish::Any | Wish::Nothing => true,
+            Wish::Pool(asked) => asked == pool.name,
+            Wish::Claimed(_) => true,
+            Wish::Addresses(asked, asked_pool) => {
                 asked.iter().all(|asked| addresses.contains(asked))
                     && addresses.iter().all(|address| asked.contains(address))
-                    && asked_pool.as_ref().is_none_or(|asked| *asked == pool.name)
+                    && asked_pool.is_none_or(|asked| asked == pool.name)
             }
         };
         asked && pool.admits(&self.service.namespace, &self.request.labels).is_ok()
@@ -187,9 +245,9 @@ impl Subject<'_> {
     fn candidates(&self) -> Vec<&Pool> {
         let pools = self.cluster.pools.iter();
         let mut candidates: Vec<&Pool> = pools
-            .filter(|pool| match &self.request.wanted {
-                Wanted::Pool(asked) => pool.name == *asked,
-                Wanted::Any | Wanted::Addresses { .. } | Wanted::Unreadable { .. } => pool.auto_assign,
+            .filter(|pool| match self.wish() {
+                Wish::Pool(asked) => pool.name == asked,
+                Wish::Any | Wish::Addresses(..) | Wish::Claimed(_) | Wish::Nothing => pool.auto_assign,
             })
             .filter(|pool| pool.admits(&self.service.namespace, &self.request.labels).is_ok())
             .collect();
@@ -204,7 +262,12 @@ impl Subject<'_> {
     /// The addresses of `pool` that the Service could use beside all others, in the order they are given.
     fn available(&self, pool: &Pool, family: IpFamily) -> Vec<IpAddr> {
         let own = self.cluster.allocator.decisions()[self.service].addresses();
-        let usable = |address: &IpAddr| own.contains(address) || self.conflicts(*address).is_empty();
+        let usable = |address: &IpAddr| {
+            own.contains(address)
+                || self.conflicts(*address).is_empty()
+                    && !self.was_left(*address)
+                    && claims::of(self.cluster, *address).is_none()
+        };
         gives(pool).into_iter().filter(|address| IpFamily::of(*address) == family).filter(usable).collect()
     }
 
@@ -221,6 +284,25 @@ impl Subject<'_> {
         };
         let others = self.cluster.services.iter().filter(|(other, _)| *other != self.service && has(other));
         others.filter(|(_, request)| !shares(&request.terms)).map(|(other, _)| other).collect()
+    }
+
+    /// Whether the Service was given what its claims mean, in exchange for what it had.
+    fn has_moved(&self) -> bool {
+        let decision = &self.cluster.allocator.decisions()[self.service];
+        decision.cleared().is_some()
+            && !decision.addresses().is_empty()
+            && matches!(self.wish(), Wish::Claimed(_))
+            && self.may_have(&self.before.services[self.service].addresses)
+    }
+
+    /// Whether a Service may have moved away from `address` in this round: then it is free from the next on.
+    fn was_left(&self, address: IpAddr) -> bool {
+        let had = self.before.services.iter().filter(|(_, had)| had.addresses.contains(&address));
+        let leaves = |service: &ServiceKey| {
+            service != self.service
+                && Subject { service, request: &self.cluster.services[service], ..*self }.has_moved()
+        };
+        had.map(|(service, _)| service).any(leaves)
     }
 
     fn families(&self) -> Vec<IpFamily> {

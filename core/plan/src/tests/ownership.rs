@@ -1,0 +1,344 @@
+//! Speakers that tell each other what they own, without loss or delay unless a test says so.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::*;
+use crate::ownership::YIELD_MAX;
+use crate::{Holding, Plan, owners};
+
+/// Three speakers of one cluster, each with what it holds and what it last told.
+struct Speakers {
+    cluster: Snapshot,
+    held: BTreeMap<NodeName, BTreeMap<IpAddr, Holding>>,
+    told: BTreeMap<NodeName, BTreeMap<IpAddr, Epoch>>,
+    /// What was told, also by those who are dead.
+    highest: BTreeMap<IpAddr, Epoch>,
+    /// Each of these hears nobody and is heard by nobody.
+    cut_off: BTreeSet<NodeName>,
+}
+
+impl Speakers {
+    fn new(change: impl Fn(&mut Snapshot)) -> Self {
+        let mut cluster = cluster("nobody");
+        change(&mut cluster);
+        Self {
+            cluster,
+            held: BTreeMap::new(),
+            told: BTreeMap::new(),
+            highest: BTreeMap::new(),
+            cut_off: BTreeSet::new(),
+        }
+    }
+
+    fn hears(&self, me: &NodeName, other: &NodeName) -> bool {
+        self.cluster.alive.contains(other) && !self.cut_off.contains(me) && !self.cut_off.contains(other)
+    }
+
+    /// One pass of `me`, who tells what it owns afterwards.
+    fn pass(&mut self, me: &str) -> Plan {
+        let me = NodeName::from(me);
+        let mut snapshot = self.cluster.clone();
+        snapshot.me = me.clone();
+        snapshot.alive.retain(|other| *other == me || self.hears(&me, other));
+        let ownership = &mut snapshot.ownership;
+        ownership.held = self.held.get(&me).cloned().unwrap_or_default();
+        let heard = self.told.iter().filter(|(other, _)| **other != me && self.hears(&me, other));
+        ownership.claims = heard.map(|(other, told)| (other.clone(), told.clone())).collect();
+        ownership.highest = self.highest.clone();
+        let plan = plan(&snapshot);
+        for (address, epoch) in plan.claims() {
+            let highest = self.highest.entry(address).or_default();
+            *highest = (*highest).max(epoch);
+        }
+        self.held.insert(me.clone(), plan.held.clone());
+        self.told.insert(me, plan.claims());
+        plan
+    }
+
+    /// Passes of all that live, until nothing changes.
+    fn settle(&mut self) {
+        for _ in 0..10 {
+            let before = (self.held.clone(), self.told.clone());
+            for node in self.living() {
+                self.pass(node.as_str());
+            }
+            if before == (self.held.clone(), self.told.clone()) {
+                return;
+            }
+        }
+        panic!("no end: {:?}", self.held);
+    }
+
+    fn living(&self) -> Vec<NodeName> {
+        self.cluster.alive.iter().cloned().collect()
+    }
+
+    fn die(&mut self, node: &str) {
+        self.cluster.alive.remove(&NodeName::from(node));
+        self.held.remove(&NodeName::from(node));
+        self.told.remove(&NodeName::from(node));
+    }
+
+    fn owners(&self) -> Vec<&str> {
+        let owns = |(node, held): (&'_ NodeName, &BTreeMap<IpAddr, Holding>)| {
+            (!held.is_empty()).then_some(node.clone())
+        };
+        let names = ["master", "worker1", "worker2"];
+        let owners: Vec<NodeName> = self.held.iter().filter_map(|(node, held)| owns((node, held))).collect();
+        names.into_iter().filter(|name| owners.iter().any(|owner| owner.as_str() == *name)).collect()
+    }
+
+    fn node(&mut self, name: &str) -> &mut Node {
+        self.cluster.nodes.get_mut(&NodeName::from(name)).unwrap()
+    }
+
+    fn epoch(&self) -> u64 {
+        self.held.values().flatten().map(|(_, holding)| holding.epoch.0).max().unwrap()
+    }
+}
+
+#[test]
+fn an_address_that_nobody_has_goes_to_the_first_and_a_node_that_returns_takes_nothing() {
+    let mut speakers = Speakers::new(|_| {});
+    speakers.settle();
+    assert_eq!((speakers.owners(), speakers.epoch()), (vec!["master"], 1));
+    speakers.die("master");
+    speakers.settle();
+    assert_eq!((speakers.owners(), speakers.epoch()), (vec!["worker2"], 2));
+    speakers.cluster.alive.insert("master".into());
+    speakers.settle();
+    assert_eq!(speakers.owners(), ["worker2"], "every move breaks connections");
+}
+
+#[test]
+fn a_node_that_returns_takes_its_address_back_where_the_user_asks_for_it() {
+    let failback = explicit(L2Advertisement { failback: true, ..L2Advertisement::default() });
+    let mut speakers = Speakers::new(|snapshot| snapshot.advertisements = failback.clone());
+    speakers.settle();
+    speakers.die("master");
+    speakers.settle();
+    assert_eq!(speakers.owners(), ["worker2"]);
+    speakers.cluster.alive.insert("master".into());
+    speakers.settle();
+    assert_eq!((speakers.owners(), speakers.epoch()), (vec!["master"], 3));
+}
+
+#[test]
+fn a_preferred_node_takes_over_and_equals_do_not() {
+    let prefers = |nodes: &[&str]| {
+        let preference =
+            |node: &&str| NodePreference { weight: 10, selector: selects("kubernetes.io/hostname", node) };
+        explicit(L2Advertisement {
+            preferences: nodes.iter().map(preference).collect(),
+            ..L2Advertisement::default()
+        })
+    };
+    let mut speakers = Speakers::new(|_| {});
+    speakers.settle();
+    speakers.cluster.advertisements = prefers(&["worker1"]);
+    speakers.settle();
+    assert_eq!(speakers.owners(), ["worker1"]);
+    speakers.cluster.advertisements = prefers(&["worker1", "worker2", "master"]);
+    speakers.settle();
+    assert_eq!(speakers.owners(), ["worker1"], "master is no better");
+    speakers.cluster.advertisements = explicit(L2Advertisement::default());
+    speakers.settle();
+    assert_eq!(speakers.owners(), ["worker1"]);
+}
+
+/// The moves of which the owner knows: at no time is the address without an owner.
+#[test]
+fn a_planned_move_is_made_before_it_is_broken() {
+    let moves: [fn(&mut Speakers); 5] = [
+        |speakers| speakers.node("master").excluded = true,
+        |speakers| speakers.node("master").network_unavailable = true,
+        |speakers| speakers.node("master").draining = true,
+        |speakers| speakers.cluster.ownership.leaving = ["master".into()].into(),
+        |speakers| speakers.cluster.nodes.retain(|node, _| node.as_str() != "master"),
+    ];
+    for (number, start) in moves.into_iter().enumerate() {
+        let mut speakers = Speakers::new(|_| {});
+        speakers.settle();
+        start(&mut speakers);
+        speakers.pass("master");
+        speakers.pass("worker1");
+        assert_eq!(speakers.owners(), ["master"], "move {number}: it waits for the next");
+        speakers.pass("worker2");
+        assert_eq!(speakers.owners(), ["master", "worker2"], "move {number}: both answer");
+        speakers.settle();
+        assert_eq!(speakers.owners(), ["worker2"], "move {number}");
+    }
+}
+
+#[test]
+fn a_node_that_may_not_announce_waits_for_its_successor_only_for_a_while() {
+    let mut speakers = Speakers::new(|_| {});
+    speakers.settle();
+    speakers.node("master").excluded = true;
+    let plan = speakers.pass("master");
+    let end = plan.expires().expect("it waits");
+    assert_eq!(end, Instant::ORIGIN + YIELD_MAX);
+    speakers.cluster.now = end - Duration::from_millis(1);
+    assert_eq!(speakers.pass("master").expires(), Some(end), "the time does not start anew");
+    speakers.cluster.now = end;
+    speakers.pass("master");
+    assert!(speakers.owners().is_empty());
+}
+
+#[test]
+fn a_drain_never_cuts_off_what_nobody_else_can_have_and_exclusion_does() {
+    for (drain, left) in [(true, vec!["master"]), (false, vec![])] {
+        let mut speakers = Speakers::new(|_| {});
+        speakers.die("worker1");
+        speakers.die("worker2");
+        speakers.settle();
+        speakers.node("master").draining = drain;
+        speakers.node("master").excluded = !drain;
+        speakers.cluster.now = Instant::ORIGIN + YIELD_MAX + YIELD_MAX;
+        speakers.settle();
+        assert_eq!(speakers.owners(), left);
+    }
+}
+
+#[test]
+fn after_a_partition_the_later_owner_is_right() {
+    let mut speakers = Speakers::new(|_| {});
+    speakers.settle();
+    speakers.cut_off.insert("master".into());
+    speakers.settle();
+    assert_eq!(speakers.owners(), ["master", "worker2"], "neither side can know");
+    speakers.cut_off.clear();
+    speakers.pass("master");
+    assert_eq!(speakers.owners(), ["worker2"], "one pass after it hears");
+    speakers.settle();
+    assert_eq!(speakers.owners(), ["worker2"]);
+}
+
+#[test]
+fn of_two_owners_under_one_epoch_the_first_in_the_order_is_right() {
+    for passes in [["master", "worker1"], ["worker1", "master"]] {
+        let mut speakers = Speakers::new(|_| {});
+        speakers.cut_off.insert("worker1".into());
+        speakers.cut_off.insert("worker2".into());
+        for node in ["master", "worker1"] {
+            let me = NodeName::from(node);
+            let mut snapshot = speakers.cluster.clone();
+            snapshot.me = me.clone();
+            snapshot.alive = [me.clone()].into();
+            let plan = plan(&snapshot);
+            speakers.held.insert(me.clone(), plan.held.clone());
+            speakers.told.insert(me, plan.claims());
+        }
+        assert_eq!(speakers.owners(), ["master", "worker1"]);
+        speakers.cut_off.clear();
+        for node in passes {
+            speakers.pass(node);
+        }
+        assert_eq!(speakers.owners(), ["master"]);
+    }
+}
+
+#[test]
+fn a_speaker_takes_nothing_before_it_knows_what_others_own() {
+    let mut snapshot = cluster("master");
+    snapshot.ownership.is_settled = false;
+    assert_eq!(withheld(&snapshot), Withheld::OwnersUnknown);
+    let holding = Holding { epoch: Epoch(4), yielding: None };
+    snapshot.ownership.held = [(ip(VIP), holding)].into();
+    assert_eq!(plan(&snapshot).held, [(ip(VIP), holding)].into(), "what it has it keeps");
+}
+
+#[test]
+fn an_interface_without_carrier_moves_the_address_to_a_node_that_has_one() {
+    let mut speakers = Speakers::new(|_| {});
+    speakers.settle();
+    let mut snapshot = speakers.cluster.clone();
+    snapshot.me = "master".into();
+    snapshot.ownership.held = speakers.held[&snapshot.me].clone();
+    for link in &mut snapshot.links {
+        link.flags.remove(&LinkFlag::Carrier);
+    }
+    let plan = plan(&snapshot);
+    assert!(plan.held.is_empty());
+    assert_eq!(plan.claims(), [(ip(VIP), Epoch::STANDS_BACK)].into());
+    speakers.held.insert("master".into(), plan.held.clone());
+    speakers.told.insert("master".into(), plan.claims());
+    speakers.pass("worker1");
+    speakers.pass("worker2");
+    assert_eq!(speakers.owners(), ["worker2"]);
+}
+
+#[test]
+fn services_that_share_an_address_and_the_addresses_of_a_service_have_one_owner() {
+    let shared = |snapshot: &mut Snapshot| {
+        snapshot
+            .pools
+            .get_mut(&PoolName::from("lb-pool"))
+            .unwrap()
+            .ranges
+            .push("fd00:100::240-fd00:100::250".parse().unwrap());
+        service(snapshot).addresses = vec![ip(VIP), ip("fd00:100::240")];
+        // Alone it would belong to worker1.
+        let other = Service { addresses: vec![ip("fd00:100::240")], ..service(snapshot).clone() };
+        snapshot.services.insert(ServiceKey::new("default", "a-first-by-name"), other);
+    };
+    let mut speakers = Speakers::new(shared);
+    speakers.settle();
+    assert_eq!(speakers.owners(), ["master"]);
+    assert_eq!(speakers.held[&NodeName::from("master")].len(), 2);
+}
+
+#[test]
+fn addresses_are_spread_where_the_user_asks_for_it() {
+    let spread = |snapshot: &mut Snapshot| {
+        snapshot
+            .pools
+            .get_mut(&PoolName::from("lb-pool"))
+            .unwrap()
+            .ranges
+            .push("fd00:100::240-fd00:100::250".parse().unwrap());
+        service(snapshot).addresses = vec![ip(VIP), ip("fd00:100::240")];
+        snapshot.advertisements = explicit(L2Advertisement { spread: true, ..L2Advertisement::default() });
+    };
+    let mut speakers = Speakers::new(spread);
+    speakers.settle();
+    assert_eq!(speakers.owners(), ["master", "worker1"]);
+    for (node, address) in [("master", VIP), ("worker1", "fd00:100::240")] {
+        let plan = speakers.pass(node);
+        assert!(plan.announcements().keys().eq([&ip(address)]), "{node}: {:?}", plan.announcements());
+    }
+    assert!(matches!(
+        speakers.pass("worker2").verdicts[&key()],
+        Verdict::Withhold(Withheld::ElectionLost { .. })
+    ));
+}
+
+#[test]
+fn a_thousand_addresses_are_spread_evenly_over_ten_nodes() {
+    let nodes: Vec<NodeName> = (0..10).map(|number| NodeName::from(std::format!("node-{number}"))).collect();
+    let mut share: BTreeMap<&NodeName, u32> = BTreeMap::new();
+    for number in 0..1000_u32 {
+        let address = IpAddr::from(core::net::Ipv4Addr::from_bits(0x0a00_0000 + number));
+        let candidates = nodes.iter().map(|node| Candidate { node, preference: 0 }).collect();
+        *share.entry(election::order(candidates, address)[0].node).or_default() += 1;
+    }
+    let most = *share.values().max().unwrap();
+    std::println!("most addresses of a node: {most}, mean 100");
+    assert!(share.len() == 10 && most <= 130, "{share:?}");
+}
+
+#[test]
+fn owners_are_the_same_whoever_asks() {
+    let mut snapshot = cluster("nobody");
+    snapshot.links.clear();
+    assert_eq!(owners(&snapshot)[&key()], Ok("master".into()));
+    let claims = [("worker1".into(), [(ip(VIP), Epoch(1))].into())];
+    snapshot.ownership.claims = claims.into();
+    assert_eq!(owners(&snapshot)[&key()], Ok("worker1".into()), "it has it");
+    snapshot.nodes.values_mut().for_each(|node| node.excluded = true);
+    assert_eq!(owners(&snapshot)[&key()], Err(Withheld::NodeNotEligible));
+    snapshot.alive.clear();
+    assert_eq!(owners(&snapshot)[&key()], Err(Withheld::NodeNotSelected));
+}
