@@ -1,48 +1,65 @@
-//! The objects to the API server.
+//! The steps, carried out through the API server.
 
-use std::fmt::Debug;
 use std::io::Write;
 
 use anyhow::bail;
 use ferrolb_cluster::errors::{brief, is_absent, is_conflict};
-use k8s_openapi::NamespaceResourceScope;
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, Resource, ResourceExt};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde_json::json;
 
-use super::resources::Resources;
+use super::kinds::ObjectKey;
+use super::steps::{Step, Stored};
 
 /// The manager of the fields that a migration writes.
 const FIELD_MANAGER: &str = "ferrolb-migrate";
 
-/// Applies all objects, and prints each that was. Stops at the first that is refused; doing it
-/// again is safe.
-pub(super) async fn apply(client: &Client, resources: &Resources) -> anyhow::Result<()> {
-    each(client, &resources.peers).await?;
-    each(client, &resources.pools).await?;
-    each(client, &resources.bgp_advertisements).await?;
-    each(client, &resources.l2_advertisements).await?;
-    each(client, &resources.bfd_profiles).await?;
-    each(client, &resources.communities).await
-}
-
-async fn each<K>(client: &Client, objects: &[K]) -> anyhow::Result<()>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
-    K: Clone + Debug + DeserializeOwned + Serialize,
-{
-    for object in objects {
-        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-        let what = format!("{}.{} {namespace}/{name}", K::plural(&()), K::group(&()));
-        let api: Api<K> = Api::namespaced(client.clone(), &namespace);
-        let result = api.patch(&name, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(object)).await;
-        match result {
-            Ok(_) => writeln!(std::io::stdout(), "{what} applied")?,
-            Err(error) => bail!("{what} was not applied: {}{}", brief(&error), help(&error)),
+/// Carries the steps out, and prints each. Stops at the first that is refused; doing it again is
+/// safe.
+pub(super) async fn apply(client: &Client, steps: &[Step], stored: &Stored) -> anyhow::Result<()> {
+    for step in steps {
+        match carry_out(client, step, stored).await {
+            Ok(()) => writeln!(std::io::stdout(), "{}", step.told(true))?,
+            Err(error) => bail!("{}, but was refused: {}{}", step.told(false), brief(&error), help(&error)),
         }
     }
     Ok(())
+}
+
+async fn carry_out(client: &Client, step: &Step, stored: &Stored) -> Result<(), kube::Error> {
+    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
+    match step {
+        Step::Keep(_) => Ok(()),
+        Step::Apply(key, value) => {
+            let api = api(client, key, key.kind.version());
+            api.patch(&key.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(value)).await.map(drop)
+        }
+        Step::Convert(key, object) => {
+            api(client, key, version(key, stored)).replace(&key.name, &parameters, object).await.map(drop)
+        }
+        Step::Rewrite(key, object) => {
+            match api(client, key, version(key, stored)).replace(&key.name, &parameters, object).await {
+                // Gone, or written by somebody else meanwhile: it is not stored at an old version any more.
+                Err(error) if is_absent(&error) || is_conflict(&error) => Ok(()),
+                result => result.map(drop),
+            }
+        }
+        Step::Prune(kind, definition) => {
+            let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+            let status = Patch::Merge(json!({"status": {"storedVersions": [definition.storage]}}));
+            api.patch_status(&kind.definition(), &PatchParams::default(), &status).await.map(drop)
+        }
+    }
+}
+
+fn api(client: &Client, key: &ObjectKey, version: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), &key.namespace, &key.kind.resource(version))
+}
+
+/// The version at which the object was read.
+fn version<'a>(key: &ObjectKey, stored: &'a Stored) -> &'a str {
+    stored.definitions.get(&key.kind).map_or(key.kind.version(), |definition| &definition.version)
 }
 
 /// What to do about a refusal.

@@ -1,9 +1,9 @@
 //! What the configuration becomes: a decision about text, without IO.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use ferrolb_api::Community;
 use ferrolb_api::community::{CommunityAlias, CommunitySpec};
-use ferrolb_api::{Community, FERROLB_NAMESPACE, METALLB_NAMESPACE};
 
 use super::legacy::Config;
 use super::names::object_names;
@@ -17,7 +17,14 @@ mod peers;
 mod pools;
 
 /// What the operator must know of everything that waits for BGP.
-const BGP_TO_COME: &str = "kept, without effect: this version of FerroLB announces by layer 2 only";
+pub(super) const BGP_TO_COME: &str =
+    "kept, without effect: this version of FerroLB announces by layer 2 only";
+/// What they must know of a pool that only BGP advertises.
+pub(super) const GIVEN_NOT_ANNOUNCED: &str =
+    "its addresses are given and not announced: this version of FerroLB announces by layer 2 only";
+/// What they must know of a password in an object.
+pub(super) const READABLE_PASSWORD: &str =
+    "the password is readable in the object: move it to a Secret, and name that in passwordSecret";
 
 /// The objects, and what changes.
 #[derive(Debug)]
@@ -43,7 +50,6 @@ pub(super) fn convert(config: &Config, namespace: &str) -> Result<Migration, Pro
         return Err(problems);
     }
     migration.resources.set_namespace(namespace);
-    migration.report.notes.extend(general_notes(&migration.resources, namespace));
     Ok(migration)
 }
 
@@ -67,33 +73,6 @@ fn convert_communities(
     item.became("Community", COMMUNITIES);
     item.note(BGP_TO_COME);
     migration.report.items.push(item);
-}
-
-fn general_notes(resources: &Resources, namespace: &str) -> Vec<String> {
-    let mut notes = Vec::new();
-    if resources.is_empty() {
-        notes.push("nothing is configured, so there are no objects".into());
-    }
-    let automatic: BTreeSet<&str> = resources
-        .pools
-        .iter()
-        .filter(|pool| pool.spec.auto_assign)
-        .filter_map(|pool| pool.metadata.name.as_deref())
-        .collect();
-    if let Some(first) = automatic.first().filter(|_| automatic.len() > 1) {
-        notes.push(format!(
-            "Services that ask for no pool get addresses of the first by name that has one, {first} before \
-             the others; MetalLB took any"
-        ));
-    }
-    if ![FERROLB_NAMESPACE, METALLB_NAMESPACE].contains(&namespace) {
-        notes.push(format!(
-            "FerroLB reads {FERROLB_NAMESPACE} and {METALLB_NAMESPACE}; migrate with \
-             --namespace={METALLB_NAMESPACE}, or give its processes --config-namespaces={namespace} and the right \
-             to read there"
-        ));
-    }
-    notes
 }
 
 /// The name that MetalLB's converter gives the one Community object.

@@ -62,16 +62,36 @@ impl Item {
         self.objects.push(format!("{kind} {name}"));
     }
 
+    /// What became of it, where it did not become another object.
+    pub(super) fn is(&mut self, what: String) {
+        self.objects.push(what);
+    }
+
     /// What changes for whoever relied on it.
     pub(super) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
 }
 
+impl Report {
+    /// Notes something about the object called `place`, which may not have been mentioned yet.
+    pub(super) fn note_at(&mut self, place: &str, note: String) {
+        if let Some(item) = self.items.iter_mut().find(|item| item.place == place) {
+            item.note(note);
+            return;
+        }
+        let mut item = Item::new(place, None);
+        item.note(note);
+        self.items.push(item);
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for item in &self.items {
-            writeln!(f, "{}: {}", item.place, item.objects.join(", "))?;
+            let became =
+                if item.objects.is_empty() { String::new() } else { format!(" {}", item.objects.join(", ")) };
+            writeln!(f, "{}:{became}", item.place)?;
             item.notes.iter().try_for_each(|note| writeln!(f, "  {note}"))?;
         }
         self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))

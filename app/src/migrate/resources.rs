@@ -2,8 +2,11 @@
 
 use anyhow::Context;
 use ferrolb_api::{BfdProfile, BgpAdvertisement, BgpPeer, Community, IpAddressPool, L2Advertisement};
-use kube::Resource;
+use kube::{Resource, ResourceExt};
 use serde::Serialize;
+use serde_json::Value;
+
+use super::kinds::{Kind, ObjectKey};
 
 /// The objects.
 #[derive(Debug, Default)]
@@ -21,8 +24,46 @@ impl Resources {
     pub(super) const fn is_empty(&self) -> bool {
         self.peers.is_empty()
             && self.pools.is_empty()
+            && self.bgp_advertisements.is_empty()
+            && self.l2_advertisements.is_empty()
             && self.bfd_profiles.is_empty()
             && self.communities.is_empty()
+    }
+
+    /// Adds all of `others`, after those of the same kind.
+    pub(super) fn append(&mut self, others: Self) {
+        self.peers.extend(others.peers);
+        self.pools.extend(others.pools);
+        self.bgp_advertisements.extend(others.bgp_advertisements);
+        self.l2_advertisements.extend(others.l2_advertisements);
+        self.bfd_profiles.extend(others.bfd_profiles);
+        self.communities.extend(others.communities);
+    }
+
+    /// Every object by what it is.
+    pub(super) fn keys(&self) -> Vec<ObjectKey> {
+        [
+            keys(Kind::BgpPeer, &self.peers),
+            keys(Kind::IpAddressPool, &self.pools),
+            keys(Kind::BgpAdvertisement, &self.bgp_advertisements),
+            keys(Kind::L2Advertisement, &self.l2_advertisements),
+            keys(Kind::BfdProfile, &self.bfd_profiles),
+            keys(Kind::Community, &self.communities),
+        ]
+        .concat()
+    }
+
+    /// Every object as it is printed, in the order of [`Resources::keys`].
+    pub(super) fn values(&self) -> anyhow::Result<Vec<Value>> {
+        let all = [
+            values(&self.peers)?,
+            values(&self.pools)?,
+            values(&self.bgp_advertisements)?,
+            values(&self.l2_advertisements)?,
+            values(&self.bfd_profiles)?,
+            values(&self.communities)?,
+        ];
+        Ok(all.concat())
     }
 
     /// Puts all of them into a namespace.
@@ -52,6 +93,20 @@ fn place<K: Resource>(objects: &mut [K], namespace: &str) {
     for object in objects {
         object.meta_mut().namespace = Some(namespace.to_owned());
     }
+}
+
+fn keys<K: Resource>(kind: Kind, objects: &[K]) -> Vec<ObjectKey> {
+    let key = |object: &K| ObjectKey {
+        kind,
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+    };
+    objects.iter().map(key).collect()
+}
+
+fn values<K: Serialize>(objects: &[K]) -> anyhow::Result<Vec<Value>> {
+    let value = |object| serde_json::to_value(object).context("an object cannot be written as JSON");
+    objects.iter().map(value).collect()
 }
 
 fn write<K: Serialize>(yaml: &mut String, objects: &[K]) -> anyhow::Result<()> {

@@ -1,21 +1,76 @@
-//! Where the configuration is: in a manifest, bare, or in a cluster.
+//! Where the configuration of before 0.13 is, and where objects of today are: in a manifest, or bare.
 
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use ferrolb_api::METALLB_NAMESPACE;
-use ferrolb_cluster::errors::{brief, is_absent};
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Api, Client};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
+use super::kinds::{FORMER_POOL, GROUP};
 use super::legacy;
+use super::objects::Written;
 
 /// The name of the ConfigMap, and of the key in it.
-const CONFIG: &str = "config";
+pub(super) const CONFIG: &str = "config";
+
+/// What a manifest holds.
+#[derive(Debug, Default)]
+pub(super) struct Manifest {
+    /// The configuration of before 0.13.
+    pub(super) legacy: Option<Source>,
+    /// The objects of today.
+    pub(super) objects: Vec<Written>,
+    /// Objects of the kind [`FORMER_POOL`], by name.
+    pub(super) former_pools: Vec<String>,
+}
+
+impl Manifest {
+    /// The ConfigMap in `text`, the one named as MetalLB wants it, or the only one with the key; and
+    /// all objects of MetalLB's kinds.
+    pub(super) fn read(text: &str) -> anyhow::Result<Self> {
+        let documents: Vec<Value> = serde_saphyr::from_multiple_with_options(text, options())
+            .context("the manifest does not parse")?;
+        let items: Vec<Value> = documents.into_iter().flat_map(items).collect();
+        let manifest = Self {
+            legacy: Source::among(&items)?,
+            former_pools: items.iter().filter_map(former_pool).collect(),
+            objects: items.into_iter().filter_map(Written::new).collect(),
+        };
+        if manifest.is_empty() {
+            bail!(
+                "there is no object of MetalLB, and no ConfigMap with a key {CONFIG:?}; for the bare configuration, \
+                 give --only-data"
+            );
+        }
+        Ok(manifest)
+    }
+
+    /// Whether there is nothing of MetalLB in it.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.legacy.is_none() && self.objects.is_empty() && self.former_pools.is_empty()
+    }
+}
+
+fn former_pool(item: &Value) -> Option<String> {
+    let text = |pointer: &str| item.pointer(pointer).and_then(Value::as_str);
+    let is_metallbs = text("/apiVersion")?.starts_with(GROUP);
+    let namespace = text("/metadata/namespace").unwrap_or(METALLB_NAMESPACE);
+    let name = text("/metadata/name").unwrap_or_default();
+    (is_metallbs && text("/kind")? == FORMER_POOL).then(|| format!("{FORMER_POOL} {namespace}/{name}"))
+}
+
+/// An object by itself, a `List` as what it lists.
+fn items(mut document: Value) -> Vec<Value> {
+    let is_list = document.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
+    match document.get_mut("items").map(Value::take) {
+        Some(Value::Array(listed)) if is_list => listed.into_iter().flat_map(items).collect(),
+        Some(_) | None => vec![document],
+    }
+}
 
 /// A configuration that was found.
 #[derive(Debug)]
@@ -32,25 +87,22 @@ impl Source {
         Self { place: "the input".into(), namespace: None, data }
     }
 
-    /// The ConfigMap in a manifest: the one named as MetalLB wants it, or the only one with the key.
-    pub(super) fn in_manifest(text: &str) -> anyhow::Result<Self> {
-        let documents: Vec<Document> = serde_saphyr::from_multiple_with_options(text, options())
-            .context("the manifest does not parse")?;
-        let mut found: Vec<Self> = documents.into_iter().flat_map(Document::objects).collect();
-        let named = format!("ConfigMap {METALLB_NAMESPACE}/{CONFIG}");
+    /// The text under the key of the ConfigMap that MetalLB reads.
+    pub(super) fn in_cluster(data: String) -> Self {
+        Self { place: place(METALLB_NAMESPACE, CONFIG), namespace: Some(METALLB_NAMESPACE.into()), data }
+    }
+
+    fn among(items: &[Value]) -> anyhow::Result<Option<Self>> {
+        let mut found: Vec<Self> = items.iter().filter_map(ConfigMap::source).collect();
+        let named = place(METALLB_NAMESPACE, CONFIG);
         if let Some(position) = found.iter().position(|source| source.place == named) {
-            return Ok(found.swap_remove(position));
+            return Ok(Some(found.swap_remove(position)));
         }
-        match found.len() {
-            0 => bail!(
-                "there is no ConfigMap with a key {CONFIG:?}; for the bare configuration, give --only-data"
-            ),
-            1 => Ok(found.swap_remove(0)),
-            _ => {
-                let places: Vec<&str> = found.iter().map(|source| source.place.as_str()).collect();
-                bail!("several have a key {CONFIG:?}: {}; keep one of them", places.join(", "))
-            }
+        if found.len() > 1 {
+            let places: Vec<&str> = found.iter().map(|source| source.place.as_str()).collect();
+            bail!("several have a key {CONFIG:?}: {}; keep one of them", places.join(", "));
         }
+        Ok(found.pop())
     }
 
     /// The namespace that its objects belong to, unless the operator `wants` another.
@@ -78,30 +130,18 @@ pub(super) fn read_text(file: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Reads the ConfigMap that MetalLB reads.
-pub(super) async fn from_cluster(client: &Client) -> anyhow::Result<Source> {
-    let place = format!("ConfigMap {METALLB_NAMESPACE}/{CONFIG}");
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), METALLB_NAMESPACE);
-    let map = match maps.get(CONFIG).await {
-        Ok(map) => map,
-        Err(error) if is_absent(&error) => {
-            bail!("there is no {place}; if it has another name, migrate its manifest")
-        }
-        Err(error) => bail!("{place} cannot be read: {}", brief(&error)),
-    };
-    let data = map.data.and_then(|mut data| data.remove(CONFIG));
-    let data = data.ok_or_else(|| anyhow!("{place} has no key {CONFIG:?}"))?;
-    Ok(Source { place, namespace: Some(METALLB_NAMESPACE.into()), data })
+/// How a ConfigMap is called in messages.
+fn place(namespace: &str, name: &str) -> String {
+    format!("ConfigMap {namespace}/{name}")
 }
 
-/// One object of a manifest, or a `List` of them; of any kind, so nothing in it is required.
+/// An object of any kind, so nothing in it is required.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Document {
+struct ConfigMap {
     kind: String,
     metadata: Metadata,
     data: Option<Data>,
-    items: Vec<Self>,
 }
 
 #[derive(Default, Deserialize)]
@@ -119,18 +159,16 @@ enum Data {
     Other(IgnoredAny),
 }
 
-impl Document {
-    fn objects(self) -> Vec<Source> {
-        if self.kind.ends_with("List") {
-            return self.items.into_iter().flat_map(Self::objects).collect();
-        }
-        let data = match self.data {
-            Some(Data::Texts(mut texts)) if self.kind == "ConfigMap" => texts.remove(CONFIG),
-            Some(Data::Texts(_) | Data::Other(_)) | None => None,
+impl ConfigMap {
+    fn source(item: &Value) -> Option<Source> {
+        let map = Self::deserialize(item).ok().filter(|map| map.kind == "ConfigMap")?;
+        let data = match map.data? {
+            Data::Texts(mut texts) => texts.remove(CONFIG)?,
+            Data::Other(_) => return None,
         };
-        let Metadata { name, namespace } = self.metadata;
-        let place = format!("ConfigMap {}/{name}", namespace.as_deref().unwrap_or(METALLB_NAMESPACE));
-        data.map(|data| Source { place, namespace, data }).into_iter().collect()
+        let Metadata { name, namespace } = map.metadata;
+        let place = place(namespace.as_deref().unwrap_or(METALLB_NAMESPACE), &name);
+        Some(Source { place, namespace, data })
     }
 }
 

@@ -1,17 +1,40 @@
+use super::combine::{Combined, Input};
 use super::convert::convert;
+use super::judge::Scope;
 use super::report::Problems;
-use super::source::Source;
+use super::source::{Manifest, Source};
+
+mod objects;
+mod steps;
 
 const FULL: &str = include_str!("tests/full.yaml");
 const FULL_OBJECTS: &str = include_str!("tests/full-objects.yaml");
 const FULL_REPORT: &str = include_str!("tests/full-report.txt");
 const EXAMPLE: &str = include_str!("../../../examples/legacy/metallb-l2config.yaml");
 
+fn combined(input: &Input, namespace: Option<&str>) -> anyhow::Result<Combined> {
+    let namespaces = ["ferrolb-system".into(), "metallb-system".into()];
+    Combined::of(input, namespace, &Scope { namespaces: &namespaces, lb_class: None })
+}
+
+/// The objects and the report of an input.
+fn printed(input: &Input, namespace: Option<&str>) -> (String, String) {
+    let combined = combined(input, namespace).unwrap_or_else(|error| panic!("{error:#}"));
+    (combined.resources.to_yaml(&combined.origin).unwrap(), combined.report.to_string())
+}
+
+fn manifest(text: &str) -> Input {
+    Input { written: Manifest::read(text).unwrap(), cluster: None }
+}
+
+fn bare(data: &str) -> Input {
+    let written = Manifest { legacy: Some(Source::bare(data.into())), ..Manifest::default() };
+    Input { written, cluster: None }
+}
+
 /// The objects and the report of a bare configuration.
 fn migrated(data: &str) -> (String, String) {
-    let written = Source::bare(data.into()).parse().unwrap();
-    let migration = convert(&written, "metallb-system").unwrap_or_else(|problems| panic!("{problems}"));
-    (migration.resources.to_yaml("a test").unwrap(), migration.report.to_string())
+    printed(&bare(data), None)
 }
 
 /// What is wrong with a bare configuration.
@@ -28,9 +51,7 @@ fn parse_error(data: &str) -> String {
 }
 
 fn full() -> (String, String) {
-    let source = Source::in_manifest(FULL).unwrap();
-    let migration = convert(&source.parse().unwrap(), source.namespace(None)).unwrap();
-    (migration.resources.to_yaml(&source.place).unwrap(), migration.report.to_string())
+    printed(&manifest(FULL), None)
 }
 
 #[test]
@@ -56,8 +77,7 @@ fn the_order_is_that_of_metallbs_converter() {
 
 #[test]
 fn the_example_becomes_a_pool_and_its_advertisement() {
-    let source = Source::in_manifest(EXAMPLE).unwrap();
-    let migration = convert(&source.parse().unwrap(), source.namespace(None)).unwrap();
+    let (objects, report) = printed(&manifest(EXAMPLE), None);
     let expected = "# Made by `ferrolb migrate` from ConfigMap metallb-system/config.\n---\n\
                     apiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata:\n  name: nginx-ip-range\n  \
                     namespace: metallb-system\nspec:\n  addresses:\n  - 192.168.100.240-192.168.100.250\n  \
@@ -65,16 +85,16 @@ fn the_example_becomes_a_pool_and_its_advertisement() {
                     apiVersion: metallb.io/v1beta1\nkind: L2Advertisement\nmetadata:\n  \
                     name: l2advertisement1\n  namespace: metallb-system\nspec:\n  ipAddressPools:\n  \
                     - nginx-ip-range\n";
-    assert_eq!(migration.resources.to_yaml(&source.place).unwrap(), expected);
-    let report = "address-pools[0] \"nginx-ip-range\": IPAddressPool nginx-ip-range, L2Advertisement \
+    assert_eq!(objects, expected);
+    let expected = "address-pools[0] \"nginx-ip-range\": IPAddressPool nginx-ip-range, L2Advertisement \
                   l2advertisement1\n";
-    assert_eq!(migration.report.to_string(), report);
+    assert_eq!(report, expected);
 }
 
 #[test]
 fn a_key_without_value_is_an_empty_list() {
     let (objects, report) = migrated("peers:\nbfd-profiles: ~\nbgp-communities:\naddress-pools:\n");
-    assert_eq!(objects, "# Made by `ferrolb migrate` from a test.\n");
+    assert_eq!(objects, "# Made by `ferrolb migrate` from the input.\n");
     assert_eq!(report, "note: nothing is configured, so there are no objects\n");
 }
 
@@ -100,10 +120,11 @@ fn communities_written_twice_are_sent_once() {
 #[test]
 fn a_namespace_that_nobody_reads_is_told() {
     let data = "address-pools: [{name: a, protocol: layer2, addresses: [10.0.0.0/24]}]";
-    let written = Source::bare(data.into()).parse().unwrap();
-    let migration = convert(&written, "network").unwrap();
-    assert!(migration.resources.to_yaml("a test").unwrap().contains("namespace: network\n"));
-    assert!(migration.report.to_string().contains("--config-namespaces=network"), "{}", migration.report);
+    let (objects, report) = printed(&bare(data), Some("network"));
+    assert!(objects.contains("namespace: network\n"));
+    let expected = "note: FerroLB reads ferrolb-system and metallb-system; migrate with --namespace=metallb-system, or \
+                    give its processes --config-namespaces=network and the right to read there\n";
+    assert!(report.ends_with(expected), "{report}");
 }
 
 #[test]
@@ -115,7 +136,7 @@ fn the_configmap_is_found_among_others() {
         )
     };
     let found = |text: &str| {
-        let source = Source::in_manifest(text).unwrap();
+        let source = Manifest::read(text).unwrap().legacy.unwrap();
         (
             source.place.clone(),
             source.namespace(None).to_owned(),
@@ -130,7 +151,7 @@ fn the_configmap_is_found_among_others() {
     let list = "kind: List\nitems:\n- kind: ConfigMap\n  metadata: {name: x}\n  data: {config: 'address-pools: [{name: three}]'}\n";
     assert_eq!(found(list), ("ConfigMap metallb-system/x".into(), "metallb-system".into(), "three".into()));
 
-    let error = |text: &str| Source::in_manifest(text).unwrap_err().to_string();
+    let error = |text: &str| Manifest::read(text).unwrap_err().to_string();
     let two = other.clone() + &map("lb", "config", "two");
     assert_eq!(
         error(&two),
@@ -138,7 +159,7 @@ fn the_configmap_is_found_among_others() {
     );
     assert!(error("kind: Pod").contains("give --only-data"));
     assert!(error("address-pools: []").contains("give --only-data"));
-    assert_eq!(Source::in_manifest(&other).unwrap().namespace(Some("mine")), "mine");
+    assert_eq!(Manifest::read(&other).unwrap().legacy.unwrap().namespace(Some("mine")), "mine");
 }
 
 #[test]
@@ -231,12 +252,19 @@ fn the_command_line_wants_one_source() {
         let args = [&["ferrolb", "migrate"], args].concat();
         <crate::cli::Cli as clap::Parser>::try_parse_from(args).map(drop).map_err(|error| error.to_string())
     };
-    assert_eq!(usage(&["-", "--only-data"]), Ok(()));
-    assert_eq!(usage(&["--from-cluster", "--apply", "--remove-metallb-webhooks"]), Ok(()));
-    assert!(usage(&[]).unwrap_err().contains("<FILE>"));
-    for wrong in
-        [&["-", "--from-cluster"], &["--from-cluster", "--only-data"], &["-", "--remove-metallb-webhooks"]]
-    {
+    for right in [
+        &["-", "--only-data"][..],
+        &["-", "--apply"],
+        &["-", "--remove-metallb-webhooks"],
+        &["--from-cluster"],
+        &["--from-cluster", "--apply", "--remove-metallb-webhooks"],
+        &["--remove-metallb-webhooks"],
+        &["--remove-metallb-webhooks", "--apply"],
+    ] {
+        assert_eq!(usage(right), Ok(()), "{right:?}");
+    }
+    assert!(usage(&[]).unwrap_err().contains("<FILE>"), "{:?}", usage(&[]));
+    for wrong in [&["-", "--from-cluster"][..], &["--from-cluster", "--only-data"], &["--apply"]] {
         assert!(usage(wrong).is_err(), "{wrong:?}");
     }
 }

@@ -1,4 +1,7 @@
-//! Moving from MetalLB's ConfigMap, as walkthroughs 000 and 001 configure it, with `ferrolb migrate`.
+//! Moving from MetalLB with `ferrolb migrate`: from its ConfigMap, as walkthroughs 000 and 001 configure it, and
+//! from its objects, also those stored at a version that nobody serves any more.
+
+#![expect(clippy::indexing_slicing, reason = "a serde_json::Value answers null where there is nothing")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -71,7 +74,12 @@ fn the_configmap_of_the_cluster_is_applied_and_stays() {
     let absent = migrate(&cluster, &["--from-cluster"]);
     assert_eq!(absent.status.code(), Some(1));
     let message = String::from_utf8_lossy(&absent.stderr).into_owned();
-    assert!(message.contains("there is no ConfigMap metallb-system/config"), "{message}");
+    assert!(
+        message.contains(
+            "there is no ConfigMap metallb-system/config with a key \"config\", and no object of MetalLB"
+        ),
+        "{message}"
+    );
 
     cluster.kubectl(&["apply", "-f", &example().to_string_lossy()]);
     let expected = "ipaddresspools.metallb.io metallb-system/nginx-ip-range applied\n\
@@ -194,6 +202,12 @@ fn webhooks_that_nobody_answers_any_more_are_removed_on_request() {
     assert!(message.contains("failed calling webhook"), "{message}");
     assert!(message.contains("give --remove-metallb-webhooks"), "{message}");
 
+    let (nothing, would) = migrated(&cluster, &["--remove-metallb-webhooks"]);
+    assert_eq!(nothing, "");
+    assert!(would.contains("metallb-webhook-configuration would be deleted\n"), "{would}");
+    assert!(would.contains("bgppeers.metallb.io conversion webhook would be removed\n"), "{would}");
+    assert!(!cluster.get(&[WEBHOOKS]).is_null(), "nothing is removed without --apply");
+
     let (done, _) = migrated(&cluster, &[&file, "--apply", "--remove-metallb-webhooks"]);
     let expected = "validatingwebhookconfigurations.admissionregistration.k8s.io metallb-webhook-configuration deleted\n\
                     customresourcedefinitions.apiextensions.k8s.io bgppeers.metallb.io conversion webhook removed\n";
@@ -202,7 +216,112 @@ fn webhooks_that_nobody_answers_any_more_are_removed_on_request() {
     let strategy = cluster.kubectl(&["get", BGP_PEERS, "-o", "jsonpath={.spec.conversion.strategy}"]);
     assert_eq!(strategy, "None");
     drop(left);
-    let (again, _) = migrated(&cluster, &[&file, "--apply", "--remove-metallb-webhooks"]);
+    let (again, _) = migrated(&cluster, &["--apply", "--remove-metallb-webhooks"]);
     assert!(again.starts_with("validatingwebhookconfigurations.admissionregistration.k8s.io metallb-webhook-configuration is not there\n"), "{again}");
     assert!(again.contains("bgppeers.metallb.io has no conversion webhook\n"), "{again}");
+}
+
+/// The definition of `BGPPeer` as MetalLB's first versions of it were, for as long as this lives: `v1beta1` is
+/// served and stored.
+struct FormerPeers<'a>(&'a Cluster);
+
+impl<'a> FormerPeers<'a> {
+    fn new(cluster: &'a Cluster) -> Self {
+        let former = Self(cluster);
+        former.store("v1beta1");
+        former
+    }
+
+    /// Makes `version` the stored one, and serves `v1beta1` only if it is that.
+    fn store(&self, version: &str) {
+        let definition = self.0.get(&[BGP_PEERS]);
+        let mut versions = definition["spec"]["versions"].clone();
+        for entry in versions.as_array_mut().expect("a definition has versions") {
+            let name = entry["name"].as_str().unwrap_or_default().to_owned();
+            entry["storage"] = (name == version).into();
+            entry["served"] = (name == "v1beta2" || version == "v1beta1").into();
+        }
+        let patch = serde_json::json!({"spec": {"versions": versions}}).to_string();
+        self.0.kubectl(&["patch", BGP_PEERS, "--type=merge", "-p", &patch]);
+    }
+
+    fn stored_versions(&self) -> String {
+        self.0.kubectl(&["get", BGP_PEERS, "-o", "jsonpath={.status.storedVersions}"])
+    }
+}
+
+impl Drop for FormerPeers<'_> {
+    fn drop(&mut self) {
+        self.store("v1beta2");
+        self.0.kubectl(&["delete", "bgppeers.metallb.io", "--all", "-n", "metallb-system"]);
+        let current = r#"{"status":{"storedVersions":["v1beta2"]}}"#;
+        self.0.kubectl(&["patch", BGP_PEERS, "--subresource=status", "--type=merge", "-p", current]);
+    }
+}
+
+#[test]
+fn without_a_configmap_the_objects_are_kept_and_what_is_stored_at_a_former_version_is_rewritten() {
+    let cluster = Cluster::fresh();
+    cluster.kubectl(&CONFIG_MAP_DELETED);
+    cluster.create_pool();
+    let former = FormerPeers::new(&cluster);
+    let peer = "apiVersion: metallb.io/v1beta1\nkind: BGPPeer\n\
+                metadata: {name: router, namespace: metallb-system}\n\
+                spec: {myASN: 64500, peerASN: 64501, peerAddress: 192.168.100.1, peerPort: 0}\n";
+    eventually("the API server stores v1beta1", || {
+        match cluster.lab.kubectl(&["get", "bgppeers.v1beta1.metallb.io", "-A"]) {
+            Ok(output) if output.status.success() => Ok(()),
+            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+            Err(error) => Err(format!("{error:#}")),
+        }
+    });
+    cluster.apply(peer);
+    former.store("v1beta2");
+    assert_eq!(former.stored_versions(), r#"["v1beta2","v1beta1"]"#);
+
+    let left = LeftWebhooks::new(&cluster);
+    eventually("the dead conversion webhook hides the peer", || {
+        let output = migrate(&cluster, &["--from-cluster"]);
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        if message.contains("give --apply and --remove-metallb-webhooks") { Ok(()) } else { Err(message) }
+    });
+    migrated(&cluster, &["--apply", "--remove-metallb-webhooks"]);
+    drop(left);
+
+    let dry = || {
+        eventually("the API server converts by itself", || {
+            let output = migrate(&cluster, &["--from-cluster"]);
+            let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+            if output.status.success() {
+                Ok((text(&output.stdout), text(&output.stderr)))
+            } else {
+                Err(text(&output.stderr))
+            }
+        })
+    };
+    let (objects, told) = dry();
+    assert!(objects.contains("apiVersion: metallb.io/v1beta2\nkind: BGPPeer\n"), "{objects}");
+    assert!(objects.contains("  peerPort: 179\n"), "0 is a port in v1beta1 only: {objects}");
+    for server_set in ["uid:", "resourceVersion:", "managedFields:", "status:", "creationTimestamp:"] {
+        assert!(!objects.contains(server_set), "{objects}");
+    }
+    assert!(told.contains("BGPPeer metallb-system/router: kept, converted from v1beta1\n"), "{told}");
+    assert!(told.contains("bgppeers.metallb.io metallb-system/router would be converted\n"), "{told}");
+    assert!(told.contains("ipaddresspools.metallb.io metallb-system/lb-pool stays as it is\n"), "{told}");
+    let would_be_cut = "bgppeers.metallb.io storedVersions v1beta2,v1beta1 would be cut to v1beta2\n";
+    assert!(told.contains(would_be_cut), "{told}");
+    assert_eq!(former.stored_versions(), r#"["v1beta2","v1beta1"]"#, "nothing is written without --apply");
+
+    let (done, _) = migrated(&cluster, &["--from-cluster", "--apply"]);
+    assert!(done.contains("bgppeers.metallb.io metallb-system/router converted\n"), "{done}");
+    assert!(done.ends_with("bgppeers.metallb.io storedVersions v1beta2,v1beta1 cut to v1beta2\n"), "{done}");
+    assert_eq!(former.stored_versions(), r#"["v1beta2"]"#);
+    let stored = cluster.get(&["bgppeers.metallb.io", "router", "-n", "metallb-system"]);
+    assert_eq!(stored["spec"]["peerPort"], 179);
+    let (objects_then, told) = dry();
+    assert_eq!(objects_then, objects, "what was printed is what was written");
+    assert!(told.contains("bgppeers.metallb.io metallb-system/router stays as it is\n"), "{told}");
+    // What it prints, the API server takes as it is.
+    let applied = cluster.apply(&objects);
+    assert!(!applied.contains("created"), "{applied}");
 }

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use super::super::legacy::{self, Peer};
 use super::super::names::object_name;
 use super::super::report::{Item, Problems};
-use super::{BGP_TO_COME, Migration, duration};
+use super::{BGP_TO_COME, Migration, READABLE_PASSWORD, duration};
 
 /// Converts the peers; `profiles` are the names of the `BFDProfile` objects.
 pub(super) fn convert(
@@ -32,7 +32,7 @@ pub(super) fn convert(
         };
         migration.resources.peers.push(BgpPeer::new(&name, spec));
         if !peer.password.is_empty() {
-            item.note("the password is readable in the object: move it to a Secret, and name that in passwordSecret");
+            item.note(READABLE_PASSWORD);
         }
         item.note(BGP_TO_COME);
         migration.report.items.push(item);
