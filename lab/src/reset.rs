@@ -1,7 +1,7 @@
 //! Back to an empty cluster between two tests, without restarting it.
 //!
-//! Deleted is what a test can have made: every object in `default` and in namespaces that are not the
-//! lab's, and the configuration objects of MetalLB and FerroLB. Nodes get the labels, taints and
+//! Deleted is what a test can have made: admission webhooks, every object in `default` and in namespaces
+//! that are not the lab's, and the configuration objects of MetalLB and FerroLB. Nodes get the labels, taints and
 //! conditions they had after `up`.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,11 @@ use std::time::Instant;
 use anyhow::Context;
 use futures::StreamExt;
 use futures::stream;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
+};
 use k8s_openapi::api::core::v1::{Namespace, Node, Taint};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{
     Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, PropagationPolicy,
 };
@@ -70,6 +74,7 @@ pub(crate) async fn baselines(client: &Client) -> anyhow::Result<BTreeMap<String
 
 /// Deletes what tests made and waits until it is gone.
 pub(crate) async fn delete_objects(client: &Client, deadline: Instant) -> anyhow::Result<()> {
+    delete_webhooks(client).await?;
     let namespaces = Api::<Namespace>::all(client.clone());
     let mut foreign = Vec::new();
     for namespace in namespaces.list(&ListParams::default()).await.context("list namespaces")? {
@@ -88,6 +93,27 @@ pub(crate) async fn delete_objects(client: &Client, deadline: Instant) -> anyhow
         wait_until(deadline, async || finalize(&namespaces, namespace).await)
             .await
             .with_context(|| format!("namespace {namespace} does not go away"))?;
+    }
+    Ok(())
+}
+
+/// Ends what may refuse the deletions to come: admission webhooks, and conversions by a webhook.
+async fn delete_webhooks(client: &Client) -> anyhow::Result<()> {
+    let (delete, all) = (DeleteParams::default(), ListParams::default());
+    let validating = Api::<ValidatingWebhookConfiguration>::all(client.clone());
+    validating.delete_collection(&delete, &all).await.context("delete validating webhooks")?;
+    let mutating = Api::<MutatingWebhookConfiguration>::all(client.clone());
+    mutating.delete_collection(&delete, &all).await.context("delete mutating webhooks")?;
+    let definitions = Api::<CustomResourceDefinition>::all(client.clone());
+    let none = Patch::Merge(json!({ "spec": { "conversion": { "strategy": "None", "webhook": null } } }));
+    for definition in definitions.list(&all).await.context("list definitions")? {
+        if definition.spec.conversion.as_ref().is_some_and(|conversion| conversion.webhook.is_some()) {
+            let name = definition.name_any();
+            definitions
+                .patch(&name, &PatchParams::default(), &none)
+                .await
+                .with_context(|| format!("end the conversion of {name}"))?;
+        }
     }
     Ok(())
 }

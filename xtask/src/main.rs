@@ -46,9 +46,9 @@ enum Command {
     Test(test::Options),
     /// Check the dependencies between our crates against ARCHITECTURE.md
     Arch,
-    /// Write deploy/ferrolb.yaml from the Rust types and deploy/base
+    /// Write the manifests in deploy from the Rust types, deploy/base and deploy/webhook
     Codegen {
-        /// Change nothing; fail with a diff if the file is stale
+        /// Change nothing; fail with a diff if a file is stale
         #[arg(long)]
         check: bool,
     },
