@@ -1,0 +1,97 @@
+//! Who answers for each address, at every moment, and what must not be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ferrolb_vocab::Instant;
+
+use crate::network::Node;
+
+/// The longest that two nodes that hear each other may both answer for an address: detection and
+/// revival of the peer, and one claim each way. Longer is no hand-over.
+pub const HANDOVER_MAX: Duration = Duration::from_secs(1);
+/// After the last fault, everything is settled within this time: a peer that was taken for dead
+/// counts again, what it owns is known, and who has to yield has done so
+/// ([`ferrolb_plan::ownership::YIELD_MAX`] is for API servers that lag, not for networks).
+pub const SETTLED_AFTER: Duration = Duration::from_millis(1_000);
+
+/// What must not be, and was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// When it was noticed.
+    pub at: Instant,
+    /// The address.
+    pub address: IpAddr,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at {}: {}: {}", self.at, self.address, self.what)
+    }
+}
+
+/// Watches the answers.
+#[derive(Debug, Default)]
+pub struct Monitor {
+    /// By address, since when two that hear each other answer.
+    double_since: BTreeMap<IpAddr, Instant>,
+    /// The addresses that were answered for, if a gap is a violation.
+    must_stay: Option<BTreeSet<IpAddr>>,
+    longest_double: Duration,
+}
+
+/// The answers at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Answers {
+    /// By address, the nodes whose speakers run and answer.
+    pub owners: BTreeMap<IpAddr, Vec<Node>>,
+    /// By address, whether two of them hear each other.
+    pub doubled: BTreeSet<IpAddr>,
+}
+
+impl Monitor {
+    /// From now on, no address of `addresses` may be without an answer for a moment.
+    pub fn forbid_gaps(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
+        self.must_stay = Some(addresses.into_iter().collect());
+    }
+
+    /// Looks at the answers as they are from `now` on.
+    ///
+    /// # Errors
+    /// What must not be.
+    pub fn look(&mut self, answers: &Answers, now: Instant) -> Result<(), Violation> {
+        for (address, since) in &self.double_since {
+            let lasted = now.saturating_since(*since);
+            self.longest_double = self.longest_double.max(lasted);
+            if lasted > HANDOVER_MAX {
+                let owners = answers.owners.get(address).cloned().unwrap_or_default();
+                let what = format!("nodes {owners:?} hear each other and have both answered for {lasted:?}");
+                return Err(Violation { at: now, address: *address, what });
+            }
+        }
+        self.double_since.retain(|address, _| answers.doubled.contains(address));
+        for address in &answers.doubled {
+            self.double_since.entry(*address).or_insert(now);
+        }
+        for address in self.must_stay.iter().flatten() {
+            if answers.owners.get(address).is_none_or(Vec::is_empty) {
+                return Err(Violation {
+                    at: now,
+                    address: *address,
+                    what: "nobody answers in a planned move".into(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The longest that two answered together.
+    #[must_use]
+    pub const fn longest_double(&self) -> Duration {
+        self.longest_double
+    }
+}

@@ -1,0 +1,146 @@
+//! What happens to a cluster, as it follows from a seed.
+
+use std::time::Duration;
+
+use ferrolb_vocab::Instant;
+
+use crate::network::Node;
+use crate::random::Random;
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The process of a node is killed, or the node loses power.
+    Crash(Node),
+    /// A new process starts where none runs.
+    Start(Node),
+    /// The process of a node is stopped, as by SIGSTOP, and its node goes on.
+    Pause(Node),
+    /// It goes on.
+    Resume(Node),
+    /// The process is asked to end (SIGTERM), and ends.
+    Leave(Node),
+    /// One direction between two nodes is cut.
+    Cut(Node, Node),
+    /// It is mended.
+    Mend(Node, Node),
+    /// A node hears nobody and is heard by nobody.
+    Isolate(Node),
+    /// It is among the others again.
+    Rejoin(Node),
+    /// So many of a thousand packets are lost everywhere.
+    Lose(u64),
+    /// The node is marked to be drained, or not any more.
+    Drain(Node, bool),
+    /// The node is labelled to be excluded, or not any more.
+    Exclude(Node, bool),
+}
+
+/// A cluster and what happens to it.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// What everything follows from.
+    pub seed: u64,
+    /// How many nodes there are.
+    pub nodes: usize,
+    /// How many addresses.
+    pub addresses: usize,
+    /// How long a change of the API server needs to each node, at most, in milliseconds.
+    pub lag_millis: u64,
+    /// What happens when.
+    pub faults: Vec<(Instant, Fault)>,
+}
+
+/// Nothing happens before: the first owners have settled by then.
+pub const START: Duration = Duration::from_millis(1_500);
+/// Nothing happens after: what was broken is whole again.
+pub const LAST_FAULT: Duration = Duration::from_millis(3_500);
+
+impl Scenario {
+    /// Anything that can happen, several at a time. All is well again by [`LAST_FAULT`], except
+    /// that processes that were killed may stay away.
+    #[must_use]
+    pub fn faults(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let mut scenario = Self::of(seed, &mut random, 2..6);
+        for _ in 0..random.within(1..7) {
+            let begins = START + random.millis(0..1_500);
+            let ends = (begins + random.millis(20..1_500)).min(LAST_FAULT);
+            scenario.add_fault(&mut random, begins, ends);
+        }
+        scenario.sorted()
+    }
+
+    /// Only what is planned, one at a time, in a network that works: nobody may notice.
+    #[must_use]
+    pub fn planned(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let mut scenario = Self::of(seed, &mut random, 3..6);
+        let node = scenario.any_node(&mut random);
+        let moves = [
+            (Fault::Drain(node, true), Fault::Drain(node, false)),
+            (Fault::Exclude(node, true), Fault::Exclude(node, false)),
+            (Fault::Leave(node), Fault::Start(node)),
+        ];
+        let (begin, end) = *random.one_of(&moves);
+        scenario.at(START + random.millis(0..200), begin);
+        scenario.at(START + random.millis(1_000..1_500), end);
+        scenario.sorted()
+    }
+
+    fn of(seed: u64, random: &mut Random, nodes: std::ops::Range<u64>) -> Self {
+        let small = |number: u64| usize::try_from(number).expect("small");
+        Self {
+            seed,
+            nodes: small(random.within(nodes)),
+            addresses: small(random.within(1..6)),
+            lag_millis: random.within(1..200),
+            faults: Vec::new(),
+        }
+    }
+
+    fn add_fault(&mut self, random: &mut Random, begins: Duration, ends: Duration) {
+        let node = self.any_node(random);
+        let other = (node + 1 + self.any_node(random) % (self.nodes - 1)) % self.nodes;
+        match random.within(0..9) {
+            0 => {
+                self.at(begins, Fault::Crash(node));
+                if random.chance(500) {
+                    self.at(ends, Fault::Start(node));
+                }
+            }
+            1 => self.for_a_while((begins, ends), Fault::Pause(node), Fault::Resume(node)),
+            2 => self.for_a_while((begins, ends), Fault::Isolate(node), Fault::Rejoin(node)),
+            3 => self.for_a_while((begins, ends), Fault::Cut(node, other), Fault::Mend(node, other)),
+            4 => {
+                let loss = *random.one_of(&[10, 50, 100, 300]);
+                self.for_a_while((begins, ends), Fault::Lose(loss), Fault::Lose(0));
+            }
+            5 => self.for_a_while((begins, ends), Fault::Drain(node, true), Fault::Drain(node, false)),
+            6 => self.for_a_while((begins, ends), Fault::Exclude(node, true), Fault::Exclude(node, false)),
+            7 => self.for_a_while((begins, ends), Fault::Leave(node), Fault::Start(node)),
+            _ => {
+                self.at(begins, Fault::Crash(node));
+                self.at(begins + Duration::from_millis(30), Fault::Start(node));
+            }
+        }
+    }
+
+    fn for_a_while(&mut self, (begins, ends): (Duration, Duration), begin: Fault, end: Fault) {
+        self.at(begins, begin);
+        self.at(ends, end);
+    }
+
+    fn at(&mut self, time: Duration, fault: Fault) {
+        self.faults.push((Instant::from_origin(time), fault));
+    }
+
+    fn any_node(&self, random: &mut Random) -> Node {
+        usize::try_from(random.within(0..self.nodes as u64)).expect("small")
+    }
+
+    fn sorted(mut self) -> Self {
+        self.faults.sort_by_key(|(at, _)| *at);
+        self
+    }
+}

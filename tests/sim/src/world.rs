@@ -1,0 +1,374 @@
+//! All speakers, the network between them, and time.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use ferrolb_liveness::Transmit;
+use ferrolb_plan::{Advertisements, L2Advertisement, Node as PlanNode, Pool, Service, ServingEndpoints};
+use ferrolb_vocab::{Instant, ObjectName, PoolName, ServiceKey};
+
+use crate::monitor::{Answers, Monitor, SETTLED_AFTER, Violation};
+use crate::network::{Network, Node};
+use crate::random::Random;
+use crate::scenario::{Fault, Scenario};
+use crate::speaker::{Seen, Speaker, SpeakerViewParts, ViewNumber, address, name, node_at};
+
+/// A speaker that is asked to end waits so long for others to take over.
+const LEAVE_MAX: Duration = Duration::from_secs(1);
+/// How long the world goes on after everything has to be settled: it must stay so.
+const CALM: Duration = Duration::from_millis(600);
+
+/// A cluster on its way through a scenario.
+#[derive(Debug)]
+pub struct World {
+    scenario: Scenario,
+    random: Random,
+    now: Instant,
+    network: Network,
+    hosts: Vec<Host>,
+    /// Every state of the API server, the first first.
+    views: Vec<SpeakerViewParts>,
+    events: BTreeMap<(Instant, u64), Event>,
+    events_made: u64,
+    monitor: Monitor,
+    /// The last things that happened, for a report.
+    history: VecDeque<String>,
+}
+
+#[derive(Debug, Default)]
+struct Host {
+    speaker: Option<Speaker>,
+    runs: u64,
+    is_paused: bool,
+    /// What arrived meanwhile; a socket's buffer holds more.
+    waiting: Vec<(SocketAddr, Vec<u8>)>,
+    seen: ViewNumber,
+    isolated: bool,
+    /// The wake-up that counts; others were overtaken.
+    wakes: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Event {
+    Datagram { from: SocketAddr, to: Node, octets: Vec<u8> },
+    Wake(Node),
+    See(Node, ViewNumber),
+    Fault(Fault),
+    ForbidGaps,
+}
+
+/// What a scenario came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The longest that two that hear each other both answered.
+    pub longest_double: Duration,
+    /// Datagrams sent.
+    pub datagrams: u64,
+}
+
+impl World {
+    /// The cluster of `scenario`, all of whose speakers start now.
+    #[must_use]
+    pub fn new(scenario: Scenario) -> Self {
+        let random = Random::new(scenario.seed ^ 0x5eed);
+        let hosts = (0..scenario.nodes).map(|_| Host::default()).collect();
+        let views = vec![cluster(&scenario)];
+        let mut world = Self {
+            random,
+            now: Instant::ORIGIN,
+            network: Network::default(),
+            hosts,
+            views,
+            events: BTreeMap::new(),
+            events_made: 0,
+            monitor: Monitor::default(),
+            history: VecDeque::new(),
+            scenario,
+        };
+        for node in 0..world.hosts.len() {
+            let begins = Instant::ORIGIN + world.random.millis(0..300);
+            world.schedule(begins, Event::Fault(Fault::Start(node)));
+        }
+        for (at, fault) in world.scenario.faults.clone() {
+            world.schedule(at, Event::Fault(fault));
+        }
+        world
+    }
+
+    /// From `at` on, no address may be without an answer.
+    pub fn forbid_gaps(&mut self, at: Instant) {
+        self.schedule(at, Event::ForbidGaps);
+    }
+
+    /// Runs the scenario to its end.
+    ///
+    /// # Errors
+    /// The first thing that must not be, with what led to it.
+    pub fn run(mut self) -> Result<Outcome, String> {
+        let last = self.scenario.faults.last().map_or(Instant::ORIGIN, |(at, _)| *at);
+        // A node sees the last change of the API server later than it is made.
+        let settled = last + Duration::from_millis(self.scenario.lag_millis) + SETTLED_AFTER;
+        let mut datagrams = 0;
+        let mut was_checked = false;
+        while let Some(((at, _), event)) = self.events.pop_first() {
+            if at > settled && !was_checked {
+                was_checked = true;
+                self.check_settled().map_err(|violation| self.report(&violation))?;
+            }
+            if at > settled + CALM {
+                self.check_settled().map_err(|violation| self.report(&violation))?;
+                return Ok(Outcome { longest_double: self.monitor.longest_double(), datagrams });
+            }
+            self.now = at;
+            datagrams += u64::from(matches!(event, Event::Datagram { .. }));
+            self.happen(event);
+            let answers = self.answers();
+            self.monitor.look(&answers, at).map_err(|violation| self.report(&violation))?;
+        }
+        // Nobody is left who would want to be woken.
+        self.check_settled().map_err(|violation| self.report(&violation))?;
+        Ok(Outcome { longest_double: self.monitor.longest_double(), datagrams })
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Datagram { from, to, octets } => {
+                let host = &mut self.hosts[to];
+                if host.is_paused {
+                    host.waiting.push((from, octets));
+                } else if let Some(speaker) = &mut host.speaker {
+                    speaker.receive(from, &octets, self.now);
+                    self.step(to);
+                }
+            }
+            Event::Wake(node) => {
+                if self.hosts[node].wakes == Some(self.now) {
+                    self.hosts[node].wakes = None;
+                    self.step(node);
+                }
+            }
+            Event::See(node, number) => {
+                self.hosts[node].seen = self.hosts[node].seen.max(number);
+                self.step(node);
+            }
+            Event::Fault(fault) => {
+                self.remember(format!("{fault:?}"));
+                self.strike(fault);
+            }
+            Event::ForbidGaps => {
+                let addresses = addresses(&self.scenario);
+                self.monitor.forbid_gaps(addresses);
+            }
+        }
+    }
+
+    fn strike(&mut self, fault: Fault) {
+        match fault {
+            Fault::Crash(node) => self.hosts[node].speaker = None,
+            Fault::Start(node) => self.start(node),
+            Fault::Pause(node) => self.hosts[node].is_paused = true,
+            Fault::Resume(node) => self.resume(node),
+            Fault::Leave(node) => {
+                let (now, until) = (self.now, self.now + LEAVE_MAX);
+                if let Some(speaker) = &mut self.hosts[node].speaker {
+                    speaker.leave(now, until);
+                }
+                self.step(node);
+            }
+            Fault::Cut(from, to) => self.network.set_cut(from, to, true),
+            Fault::Mend(from, to) => self.network.set_cut(from, to, false),
+            Fault::Isolate(node) => self.isolate(node, true),
+            Fault::Rejoin(node) => self.isolate(node, false),
+            Fault::Lose(per_mille) => self.network.set_loss(per_mille),
+            Fault::Drain(node, draining) => self.change(node, |object| object.draining = draining),
+            Fault::Exclude(node, excluded) => self.change(node, |object| object.excluded = excluded),
+        }
+    }
+
+    fn start(&mut self, node: Node) {
+        let nodes = self.hosts.len();
+        let newest = self.newest_view();
+        let host = &mut self.hosts[node];
+        if host.speaker.is_none() {
+            host.runs += 1;
+            host.is_paused = false;
+            host.waiting.clear();
+            host.seen = newest;
+            host.speaker = Some(Speaker::new(node, nodes, host.runs, self.now));
+            self.step(node);
+        }
+    }
+
+    fn resume(&mut self, node: Node) {
+        let host = &mut self.hosts[node];
+        host.is_paused = false;
+        let waiting = std::mem::take(&mut host.waiting);
+        if let Some(speaker) = &mut host.speaker {
+            for (from, octets) in waiting {
+                speaker.receive(from, &octets, self.now);
+            }
+        }
+        self.step(node);
+    }
+
+    fn isolate(&mut self, node: Node, isolated: bool) {
+        self.hosts[node].isolated = isolated;
+        for other in (0..self.hosts.len()).filter(|other| *other != node) {
+            let is_cut = isolated || self.hosts[other].isolated;
+            self.network.set_cut(node, other, is_cut);
+            self.network.set_cut(other, node, is_cut);
+        }
+    }
+
+    fn change(&mut self, node: Node, change: impl FnOnce(&mut PlanNode)) {
+        let mut view = self.views.last().expect("there is a first").clone();
+        change(view.nodes.get_mut(&name(node)).expect("every node is there"));
+        self.views.push(view);
+        let number = self.newest_view();
+        for observer in 0..self.hosts.len() {
+            let lag = self.random.millis(0..self.scenario.lag_millis);
+            self.schedule(self.now + lag, Event::See(observer, number));
+        }
+    }
+
+    /// One turn of a speaker's loop.
+    fn step(&mut self, node: Node) {
+        let host = &mut self.hosts[node];
+        let Some(speaker) = host.speaker.as_mut().filter(|_| !host.is_paused) else { return };
+        let number = host.seen;
+        let view = &self.views[usize::try_from(number).expect("small")];
+        let before = speaker.answers().clone();
+        // The first view has a number of its own, so that it is new to a speaker that starts.
+        let mut sent = speaker.step(Seen { number: number + 1, view }, self.now);
+        let after = speaker.answers().clone();
+        let farewell = speaker.has_ended(self.now);
+        let wakes = speaker.wakes();
+        if let Some(farewell) = farewell {
+            sent.extend(farewell);
+            host.speaker = None;
+            self.remember(format!("node {node} ends"));
+        } else if let Some(wakes) = wakes {
+            let wakes = wakes.max(self.now + Duration::from_micros(1));
+            if host.wakes.is_none_or(|pending| pending > wakes) {
+                host.wakes = Some(wakes);
+                self.schedule(wakes, Event::Wake(node));
+            }
+        }
+        if before != after {
+            self.remember(format!("node {node} answers for {after:?}"));
+        }
+        for transmit in sent {
+            self.send(node, transmit);
+        }
+    }
+
+    fn send(&mut self, from: Node, transmit: Transmit) {
+        let Some(to) = node_at(transmit.dst).filter(|to| *to < self.hosts.len()) else { return };
+        for delay in self.network.carry(&mut self.random, (from, to)) {
+            let octets = transmit.payload.clone();
+            self.schedule(self.now + delay, Event::Datagram { from: address(from), to, octets });
+        }
+    }
+
+    fn schedule(&mut self, at: Instant, event: Event) {
+        self.events_made += 1;
+        self.events.insert((at, self.events_made), event);
+    }
+
+    fn newest_view(&self) -> ViewNumber {
+        self.views.len() as ViewNumber - 1
+    }
+
+    /// A process that is stopped answers nothing, and one that is dead neither.
+    fn answers(&self) -> Answers {
+        let mut answers = Answers::default();
+        for (node, host) in self.hosts.iter().enumerate().filter(|(_, host)| !host.is_paused) {
+            for address in host.speaker.iter().flat_map(Speaker::answers) {
+                answers.owners.entry(*address).or_default().push(node);
+            }
+        }
+        for (address, owners) in &answers.owners {
+            let pairs = owners.iter().flat_map(|one| owners.iter().map(move |other| (*one, *other)));
+            if pairs.into_iter().any(|(one, other)| one < other && self.network.connects(one, other)) {
+                answers.doubled.insert(*address);
+            }
+        }
+        answers
+    }
+
+    /// Exactly one owner for each address while there is anybody who may have it.
+    fn check_settled(&self) -> Result<(), Violation> {
+        let view = self.views.last().expect("there is a first");
+        let may_own = |node: Node, host: &Host| {
+            let object = &view.nodes[&name(node)];
+            host.speaker.is_some() && !host.is_paused && !object.excluded
+        };
+        if !self.hosts.iter().enumerate().any(|(node, host)| may_own(node, host)) {
+            return Ok(());
+        }
+        let answers = self.answers();
+        for address in addresses(&self.scenario) {
+            let owners = answers.owners.get(&address).cloned().unwrap_or_default();
+            if owners.len() != 1 {
+                let what = format!("everything should be settled, and nodes {owners:?} answer");
+                return Err(Violation { at: self.now, address, what });
+            }
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, what: String) {
+        if self.history.len() == HISTORY_MAX {
+            self.history.pop_front();
+        }
+        self.history.push_back(format!("{} {what}", self.now));
+    }
+
+    fn report(&self, violation: &Violation) -> String {
+        let history: Vec<&str> = self.history.iter().map(String::as_str).collect();
+        let hosts: Vec<String> = self
+            .hosts
+            .iter()
+            .enumerate()
+            .map(|(node, host)| match &host.speaker {
+                Some(speaker) => format!("node {node} {}", speaker.summary()),
+                None => format!("node {node} is down"),
+            })
+            .collect();
+        format!(
+            "seed {} ({} nodes, {} addresses): {violation}\n{}\n{}",
+            self.scenario.seed,
+            self.scenario.nodes,
+            self.scenario.addresses,
+            history.join("\n"),
+            hosts.join("\n")
+        )
+    }
+}
+
+/// Lines of history in a report.
+const HISTORY_MAX: usize = 60;
+
+fn addresses(scenario: &Scenario) -> BTreeSet<IpAddr> {
+    let last = |number: usize| u8::try_from(number).expect("few");
+    (0..scenario.addresses).map(|number| Ipv4Addr::new(192, 168, 100, 200 + last(number)).into()).collect()
+}
+
+/// One Service for each address, which any node may announce.
+fn cluster(scenario: &Scenario) -> SpeakerViewParts {
+    let service = |address: IpAddr| {
+        let endpoints = ServingEndpoints { any: true, nodes: BTreeSet::new() };
+        let service = Service { addresses: vec![address], endpoints, ..Service::default() };
+        (ServiceKey::new("default", format!("of-{address}").replace('.', "-")), service)
+    };
+    let range = "192.168.100.200-192.168.100.250".parse().expect("a range");
+    let pool = Pool { namespace: "metallb-system".into(), labels: BTreeMap::new(), ranges: vec![range] };
+    let advertisement = (ObjectName::new("metallb-system", "all"), L2Advertisement::default());
+    SpeakerViewParts {
+        services: addresses(scenario).into_iter().map(service).collect(),
+        pools: [(PoolName::from("pool"), pool)].into(),
+        advertisements: Advertisements { l2: [advertisement].into(), any_object: true },
+        nodes: (0..scenario.nodes).map(|node| (name(node), PlanNode::default())).collect(),
+    }
+}
