@@ -25,10 +25,14 @@ enum Command {
     Speaker(SpeakerConfig),
     /// Says which Services a change would give, take or move an address, and writes nothing
     Plan(PlanConfig),
-    /// Converts MetalLB's configuration of before 0.13, a ConfigMap, into objects
+    /// Turns what MetalLB was configured with into what FerroLB reads, and says what changes
     Migrate(MigrateConfig),
     /// Prints the CustomResourceDefinitions as YAML
-    Crds,
+    Crds {
+        /// Only the one that the webhook changes, as the webhook needs it
+        #[arg(long)]
+        webhook: bool,
+    },
 }
 
 /// Runs the command line; the exit code is 0, 1 after a failure, 64 (`EX_USAGE`) when the
@@ -50,7 +54,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Speaker(config) => block_on(speaker::run(config))?,
         Command::Plan(config) => return block_on(what_if::run(config)),
         Command::Migrate(config) => block_on(migrate::run(config))?,
-        Command::Crds => print(&ferrolb_api::crds_yaml())?,
+        Command::Crds { webhook: false } => print(&ferrolb_api::crds_yaml(&ferrolb_api::crds()))?,
+        Command::Crds { webhook: true } => {
+            print(&ferrolb_api::crds_yaml(&[controller::converted_bgp_peer()]))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -95,6 +102,16 @@ mod tests {
         let error = Cli::try_parse_from(["ferrolb", "speaker", "--fast"]).unwrap_err();
         assert!(error.use_stderr());
         assert!(error.to_string().contains("unexpected argument '--fast'"), "{error}");
+    }
+
+    #[test]
+    fn a_refresh_interval_below_a_second_is_refused() {
+        let speaker = |flag: &str| Cli::try_parse_from(["ferrolb", "speaker", "--node-name=a", flag]);
+        for text in ["0", "0.5", "-1", "1m"] {
+            let error = speaker(&format!("--l2-refresh-interval={text}")).unwrap_err().to_string();
+            assert!(error.contains("expected whole seconds, at least 1"), "{error}");
+        }
+        assert!(speaker("--l2-refresh-interval=1").is_ok());
     }
 
     #[test]

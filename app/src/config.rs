@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use ferrolb_telemetry::log;
@@ -70,6 +71,26 @@ pub struct ControllerConfig {
     /// Address and port of /metrics, /healthz and /readyz
     #[arg(long, env = "FERROLB_ADMIN_ADDRESS", default_value = "[::]:9480", value_name = "ADDRESS:PORT")]
     pub admin_address: SocketAddr,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment would become help text")]
+    pub webhook: WebhookConfig,
+}
+
+/// Flags of the optional webhook.
+#[derive(Clone, Debug, Args)]
+pub struct WebhookConfig {
+    /// Serve the admission and conversion webhook of deploy/ferrolb-webhook.yaml
+    #[arg(long, env = "FERROLB_WEBHOOK")]
+    pub webhook: bool,
+    /// Address and port of the webhook
+    #[arg(long, env = "FERROLB_WEBHOOK_ADDRESS", default_value = "[::]:9483", value_name = "ADDRESS:PORT")]
+    pub webhook_address: SocketAddr,
+    /// Service in FerroLB's namespace by which API servers call the webhook
+    #[arg(long, env = "FERROLB_WEBHOOK_SERVICE", default_value = crate::controller::WEBHOOK_SERVICE, value_name = "NAME")]
+    pub webhook_service: String,
+    /// Directory with the webhook's tls.crt and tls.key; without it, FerroLB makes and renews its own
+    #[arg(long, env = "FERROLB_WEBHOOK_CERT_DIR", value_name = "DIRECTORY")]
+    pub webhook_cert_dir: Option<PathBuf>,
 }
 
 /// Flags of `ferrolb speaker`.
@@ -90,9 +111,26 @@ pub struct SpeakerConfig {
     /// UDP port on which speakers watch each other, the same on all nodes
     #[arg(long, env = "FERROLB_LIVENESS_PORT", default_value_t = 9482, value_name = "PORT")]
     pub liveness_port: u16,
+    /// File with the keys that speakers know each other by: one per line, the one to send with first
+    #[arg(
+        long,
+        env = "FERROLB_LIVENESS_KEY_FILE",
+        default_value = "/etc/ferrolb/liveness/keys",
+        value_name = "FILE"
+    )]
+    pub liveness_key_file: PathBuf,
     /// Announce from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers too
     #[arg(long, env = "FERROLB_IGNORE_EXCLUDE_LB")]
     pub ignore_exclude_lb: bool,
+    /// Seconds from one announcement of an owned address to the next, at least 1
+    #[arg(
+        long,
+        env = "FERROLB_L2_REFRESH_INTERVAL",
+        default_value = "60",
+        value_parser = refresh_interval,
+        value_name = "SECONDS"
+    )]
+    pub l2_refresh_interval: Duration,
     /// File that lists the interfaces never to announce on (MetalLB's excludel2.yaml); it may be missing
     #[arg(
         long,
@@ -101,4 +139,12 @@ pub struct SpeakerConfig {
         value_name = "FILE"
     )]
     pub exclude_l2: PathBuf,
+}
+
+/// At 1 s a node announces as often as in the first seconds of an address; faster would serve nobody.
+fn refresh_interval(text: &str) -> Result<Duration, String> {
+    match text.parse::<u32>() {
+        Ok(seconds) if seconds >= 1 => Ok(Duration::from_secs(seconds.into())),
+        Ok(_) | Err(_) => Err("expected whole seconds, at least 1; 60 suits most switches".into()),
+    }
 }

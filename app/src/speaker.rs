@@ -12,7 +12,9 @@
 //! written by a task of their own, and a speaker whose API server is away goes on with what it
 //! last saw.
 
+mod conflict_log;
 mod decide;
+mod liveness_keys;
 mod metrics;
 mod report;
 
@@ -26,16 +28,19 @@ use std::time::Duration;
 use anyhow::Context;
 use ferrolb_cluster::speaker::{SpeakerView, SpeakerWatches};
 use ferrolb_cluster::{Dirty, Watches};
+use ferrolb_l2::{Intervals, Start};
 use ferrolb_link::{DriverGone, L2Driver, L2Handle, L2Metrics};
-use ferrolb_liveness::{Event as LivenessEvent, Timing};
+use ferrolb_liveness::{Event as LivenessEvent, KeyRing, Timing};
 use ferrolb_peering::{Liveness, LivenessConfig, LivenessHandle, LivenessMetrics, LivenessView, liveness};
-use ferrolb_plan::{Action, Exclusions};
-use ferrolb_telemetry::{RateLimit, clock};
-use ferrolb_vocab::{Link, NodeName};
+use ferrolb_plan::{Action, Exclusions, Ownership};
+use ferrolb_telemetry::clock;
+use ferrolb_vocab::{Instant, Link, NodeName};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::SpeakerConfig;
 use crate::process::Process;
+use conflict_log::ConflictLog;
+use liveness_keys::KeyFile;
 use metrics::Metrics;
 use report::ReportTask;
 
@@ -43,8 +48,6 @@ use report::ReportTask;
 const IDLE_PASS: Duration = Duration::from_secs(20);
 /// After the farewell to the other speakers, this one answers on until they have taken over.
 const LEAVE_OVERLAP: Duration = Duration::from_millis(500);
-/// A conflict repeats with every packet of the other host.
-const CONFLICT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// Where the API server does not say which address the node has.
 const ANY_ADDRESS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
 
@@ -75,33 +78,47 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
     let mut stopped = std::pin::pin!(process.stopped());
 
     let links = ferrolb_link::follow().await.context("the host's interfaces cannot be followed")?;
-    let L2Driver { handle: l2, events: l2_events, task: _ } = L2Driver::spawn(links.clone(), l2_metrics);
+    let intervals = Intervals { refresh: config.l2_refresh_interval, ..Intervals::default() };
+    let L2Driver { handle: l2, events: l2_events, task: _ } =
+        L2Driver::spawn(links.clone(), intervals, l2_metrics);
     tokio::select! {
         () = local.synced() => {}
         () = &mut stopped => return Ok(()),
     }
     synced.set(true);
+    let mut key_file = KeyFile::new(config.liveness_key_file.clone());
+    let keys = tokio::select! {
+        keys = key_file.changed() => keys,
+        () = &mut stopped => return Ok(()),
+    };
     let view = local.view(common.scope.lb_class.as_deref(), &BTreeMap::new());
     let Liveness { handle: mesh, view: mut alive, events: liveness_events } =
-        start_liveness(&config, &me, &view, liveness_metrics)?;
+        start_liveness((&config, keys), &me, &view, liveness_metrics)?;
     mesh.set_peers(view.internal_ips.clone());
     // Before the mesh knows its peers, this node would believe itself alone and announce everything.
     alive.changed().await.context("the liveness driver has ended")?;
     let report = ReportTask::start(&process.client, &config, &local);
-    let mut speaker =
-        Speaker { decider, l2, mesh, links, alive, report, metrics, pod: common.pod_name.clone() };
+    let mut speaker = Speaker {
+        decider,
+        l2,
+        mesh,
+        links,
+        alive,
+        report,
+        metrics,
+        pod: common.pod_name.clone(),
+        expires: None,
+    };
     speaker.pass(view).await?;
     speaker.mesh.start();
     let mut sockets = speaker.l2.status();
-    let mut events = DriverEvents {
-        liveness: liveness_events,
-        l2: l2_events,
-        conflicts: RateLimit::new(CONFLICT_LOG_INTERVAL),
-    };
+    let mut events =
+        DriverEvents { liveness: liveness_events, l2: l2_events, conflicts: ConflictLog::new() };
     announcing.set(true);
     tracing::info!(node = %me, "the speaker takes part");
 
     loop {
+        let idle = speaker.idle();
         tokio::select! {
             () = dirty.wait() => {}
             changed = speaker.links.changed() => changed.context("the host's interfaces are not followed any more")?,
@@ -112,7 +129,11 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
                 continue;
             }
             () = events.log_next() => continue,
-            () = tokio::time::sleep(IDLE_PASS) => {}
+            keys = key_file.changed() => {
+                speaker.mesh.set_keys(keys);
+                continue;
+            }
+            () = tokio::time::sleep(idle) => {}
             () = &mut stopped => break,
         }
         process.heartbeat.bump();
@@ -136,31 +157,52 @@ struct Speaker {
     report: ReportTask,
     metrics: Metrics,
     pod: String,
+    /// When the next pass is due, whatever happens.
+    expires: Option<Instant>,
 }
 
 impl Speaker {
+    /// How long until the next pass if nothing happens.
+    fn idle(&self) -> Duration {
+        self.expires.map_or(IDLE_PASS, |expires| expires.saturating_since(clock::now()).min(IDLE_PASS))
+    }
+
     async fn pass(&mut self, view: SpeakerView) -> Result<(), DriverGone> {
         self.mesh.set_peers(view.internal_ips.clone());
+        let metallb_speakers = view.metallb.speakers.len();
+        let speakers = self.alive.borrow_and_update().clone();
         let facts = Facts {
+            now: clock::now(),
             links: self.links.borrow_and_update().clone(),
-            alive: self.alive.borrow_and_update().alive.clone(),
+            alive: speakers.alive,
+            ownership: Ownership {
+                held: BTreeMap::new(),
+                claims: speakers.claims.as_ref().clone(),
+                highest: speakers.highest_epochs.as_ref().clone(),
+                leaving: speakers.leaving,
+                is_settled: speakers.settled,
+            },
             pod: self.pod.clone(),
         };
         let pass = self.decider.decide(view, &facts);
         for action in pass.actions {
             match action {
-                Action::Announce { address, interfaces } => self.l2.announce(address, interfaces).await?,
+                Action::Announce { address, interfaces } => {
+                    self.l2.announce(address, interfaces, Start::TakeOver).await?;
+                }
                 Action::Withdraw(address) => self.l2.withdraw(address).await?,
             }
         }
-        self.metrics.record(self.decider.verdicts());
+        self.mesh.set_claims(pass.claims);
+        self.expires = pass.expires;
+        self.metrics.record(self.decider.verdicts(), metallb_speakers);
         self.report.publish(pass.report, pass.notices);
         Ok(())
     }
 }
 
 fn start_liveness(
-    config: &SpeakerConfig,
+    (config, keys): (&SpeakerConfig, KeyRing),
     me: &NodeName,
     view: &SpeakerView,
     metrics: LivenessMetrics,
@@ -169,6 +211,7 @@ fn start_liveness(
     let config = LivenessConfig {
         node: me.clone(),
         timing: Timing::default(),
+        keys,
         bind: internal_ips.unwrap_or_else(|| ANY_ADDRESS.into()),
         port: config.liveness_port,
     };
@@ -179,7 +222,7 @@ fn start_liveness(
 struct DriverEvents {
     liveness: mpsc::Receiver<LivenessEvent>,
     l2: mpsc::Receiver<ferrolb_l2::Event>,
-    conflicts: RateLimit,
+    conflicts: ConflictLog,
 }
 
 impl DriverEvents {
@@ -188,21 +231,14 @@ impl DriverEvents {
         tokio::select! {
             Some(event) = self.liveness.recv() => match event {
                 LivenessEvent::Alive(node) => tracing::info!(%node, "a speaker is alive"),
+                LivenessEvent::Leaving(node) => tracing::info!(%node, "a speaker is about to leave"),
+                LivenessEvent::Staying(node) => tracing::info!(%node, "a speaker stays"),
+                LivenessEvent::ClaimsChanged(node) => tracing::debug!(%node, "a speaker owns something else"),
                 LivenessEvent::Dead { node, why } => {
                     tracing::warn!(%node, reason = ?why, "a speaker is dead, its addresses move");
                 }
             },
-            Some(ferrolb_l2::Event::Conflict(conflict)) = self.l2.recv() => {
-                if let Some(suppressed) = self.conflicts.admit(clock::now()) {
-                    tracing::warn!(
-                        ip = %conflict.address,
-                        mac = %conflict.mac,
-                        interface = %conflict.interface,
-                        suppressed,
-                        "another host claims an address that this node announces; find it by its hardware address"
-                    );
-                }
-            }
+            Some(event) = self.l2.recv() => self.conflicts.log(&event),
             else => std::future::pending().await,
         }
     }

@@ -1,14 +1,18 @@
 //! What this node should do, given what it sees: plan, difference, and what is new to tell. No IO.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use ferrolb_api::events::EventReason;
 use ferrolb_api::node_state::{LinkState, NodeStateStatus, SpeakerState};
 use ferrolb_cluster::Notice;
+use ferrolb_cluster::coexistence::MetalLbPods;
 use ferrolb_cluster::speaker::{Report, SpeakerView};
 use ferrolb_plan::interfaces::{announceable, subnets};
-use ferrolb_plan::{Action, Announcements, Exclusions, Plan, Snapshot, Verdict, Withheld, diff, plan};
-use ferrolb_vocab::{Link, LinkFlag, NodeName, PoolName, ServiceKey};
+use ferrolb_plan::{
+    Action, Announcements, Exclusions, Holding, Ownership, Plan, Snapshot, Verdict, Withheld, diff, plan,
+};
+use ferrolb_vocab::{Epoch, Instant, Link, LinkFlag, NodeName, PoolName, ServiceKey};
 use k8s_openapi::api::core::v1::ObjectReference;
 
 use crate::process::VERSION;
@@ -20,17 +24,24 @@ pub struct Decider {
     exclusions: Exclusions,
     ignore_exclude_lb: bool,
     actual: Announcements,
+    held: BTreeMap<IpAddr, Holding>,
     verdicts: BTreeMap<ServiceKey, Verdict>,
     pools: BTreeMap<PoolName, ferrolb_plan::Pool>,
+    /// Whether the last pass left everything to MetalLB's speakers.
+    waits: bool,
 }
 
 /// What the node itself knows, without the API server.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
+    /// The time.
+    pub now: Instant,
     /// The node's interfaces.
     pub links: Vec<Link>,
     /// The nodes whose speakers are alive, or not yet known to be dead.
     pub alive: BTreeSet<NodeName>,
+    /// What the others own. What this node holds is the decider's own knowledge.
+    pub ownership: Ownership,
     /// The name of this Pod.
     pub pod: String,
 }
@@ -40,6 +51,11 @@ pub struct Facts {
 pub struct Pass {
     /// For the drivers, in this order.
     pub actions: Vec<Action>,
+    /// What to tell the other speakers, once the actions are carried out: who hears that this
+    /// node has an address stops answering for it.
+    pub claims: BTreeMap<IpAddr, Epoch>,
+    /// When another pass is due, whatever happens.
+    pub expires: Option<Instant>,
     /// What the API server's objects should say.
     pub report: Report,
     /// Events to tell.
@@ -55,9 +71,23 @@ impl Decider {
             exclusions,
             ignore_exclude_lb,
             actual: Announcements::new(),
+            held: BTreeMap::new(),
             verdicts: BTreeMap::new(),
             pools: BTreeMap::new(),
+            waits: false,
         }
+    }
+
+    /// Owns what the speaker before this one owned: nothing has to be asked or taken over.
+    pub fn inherit(&mut self, estate: impl IntoIterator<Item = (IpAddr, Epoch)>) {
+        let holding = |(address, epoch)| (address, Holding { epoch, yielding: None });
+        self.held.extend(estate.into_iter().map(holding));
+    }
+
+    /// What this node owns.
+    #[must_use]
+    pub fn estate(&self) -> BTreeMap<IpAddr, Epoch> {
+        self.held.iter().map(|(address, holding)| (*address, holding.epoch)).collect()
     }
 
     /// The pools as the last pass saw them.
@@ -73,7 +103,10 @@ impl Decider {
     }
 
     /// Decides about everything in `view`. The actions are taken as carried out.
-    pub fn decide(&mut self, view: SpeakerView, facts: &Facts) -> Pass {
+    pub fn decide(&mut self, mut view: SpeakerView, facts: &Facts) -> Pass {
+        if self.waits_for(&view.metallb) {
+            view.services.clear();
+        }
         self.pools.clone_from(&view.pools);
         let references = view.references.clone();
         let node_uid = view.node_uids.get(&self.me).cloned();
@@ -84,13 +117,35 @@ impl Decider {
             diff::apply(&mut self.actual, action);
         }
         let notices = self.notices(&planned, &references);
+        let (claims, expires) = (planned.claims(), planned.expires());
         let report = Report {
             node_state: self.node_state(&snapshot, facts),
             node_uid,
             announced: planned.verdicts.iter().filter_map(announced).collect(),
         };
+        self.held = planned.held;
         self.verdicts = planned.verdicts;
-        Pass { actions, report, notices }
+        Pass { actions, claims, expires, report, notices }
+    }
+
+    /// Whether there are speakers of MetalLB, on whatever node: they would answer for the same
+    /// addresses. The log says when that changes.
+    fn waits_for(&mut self, metallb: &MetalLbPods) -> bool {
+        let first = metallb.speakers.first();
+        match (self.waits, first) {
+            (false, Some(first)) => {
+                tracing::warn!(
+                    object = %first,
+                    count = metallb.speakers.len(),
+                    reason = "MetalLBRuns",
+                    "MetalLB's own speakers run, so nothing is announced until they are gone"
+                );
+            }
+            (true, None) => tracing::info!("MetalLB's own speakers are gone, this one announces"),
+            (true, Some(_)) | (false, None) => {}
+        }
+        self.waits = first.is_some();
+        self.waits
     }
 
     fn snapshot(&self, view: SpeakerView, facts: &Facts) -> Snapshot {
@@ -105,7 +160,9 @@ impl Decider {
         Snapshot {
             me: self.me.clone(),
             nodes,
+            now: facts.now,
             alive: facts.alive.clone(),
+            ownership: Ownership { held: self.held.clone(), ..facts.ownership.clone() },
             services: view.services,
             pools: view.pools,
             advertisements: view.advertisements,

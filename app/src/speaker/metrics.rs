@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 pub(super) struct Metrics {
     announced: Gauge,
     withheld: Family<Reason, Gauge>,
+    metallb_speakers: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -34,10 +35,16 @@ impl Metrics {
             "Services that this node does not announce, by reason",
             metrics.withheld.clone(),
         );
+        registry.register(
+            "ferrolb_kube_metallb_pods",
+            "Speakers of MetalLB that handle the same Services; while there is one, FerroLB stands back",
+            metrics.metallb_speakers.clone(),
+        );
         metrics
     }
 
-    pub(super) fn record(&self, verdicts: &BTreeMap<ServiceKey, Verdict>) {
+    pub(super) fn record(&self, verdicts: &BTreeMap<ServiceKey, Verdict>, metallb_speakers: usize) {
+        self.metallb_speakers.set(i64::try_from(metallb_speakers).unwrap_or(i64::MAX));
         let mut announced = 0;
         let mut withheld: BTreeMap<&'static str, i64> = BTreeMap::new();
         for verdict in verdicts.values() {

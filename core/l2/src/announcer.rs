@@ -1,31 +1,35 @@
-//! The state machine that answers and announces.
+//! The state machine that probes, answers and announces.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
 use core::time::Duration;
 
-use ferrolb_vocab::{Instant, InterfaceName, IpFamily, Link, LinkFlag, MacAddr};
+use ferrolb_vocab::{Instant, InterfaceName, IpFamily, Link, LinkFlag, MacAddr, NodeName};
 use ferrolb_wire::ipv6::solicited_node;
 
-use crate::frames;
-use crate::rate::RateLimit;
-use crate::schedule::{REFRESH_INTERVAL, REFRESH_INTERVAL_MIN, Schedule};
-use crate::verdict::{Event, Protocol, Timer, Transmit, TransmitKind};
+use crate::claim::{Claim, Start, State};
+use crate::rate::ReplyLimit;
+use crate::schedule::Intervals;
+use crate::verdict::{Conflict, Event, Protocol, Timer, Transmit};
 
+mod conflicts;
+mod due;
 mod packets;
 
 /// Answers for the addresses this node owns, and announces them.
 #[derive(Debug)]
 pub struct Announcer {
-    refresh_interval: Duration,
+    intervals: Intervals,
     links: BTreeMap<InterfaceName, LinkState>,
+    /// The hardware addresses of the cluster's other nodes, once they are known.
+    fellows: Option<BTreeMap<MacAddr, NodeName>>,
     claims: BTreeMap<IpAddr, BTreeMap<InterfaceName, Claim>>,
-    /// The schedule of every claim that has one, the next first.
+    /// When something is to be done for a claim, the next first.
     timers: BTreeSet<(Instant, IpAddr, InterfaceName)>,
     /// Announcing pauses until then because a batch has just gone out.
     paced_until: Instant,
-    replies: BTreeMap<InterfaceName, RateLimit>,
+    replies: BTreeMap<InterfaceName, ReplyLimit>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
 }
@@ -53,14 +57,6 @@ pub struct Listening {
     pub groups: BTreeSet<Ipv6Addr>,
 }
 
-/// An address on an interface.
-#[derive(Clone, Copy, Debug, Default)]
-struct Claim {
-    /// `None` while the interface cannot carry the address's family.
-    schedule: Option<Schedule>,
-    conflict_reported: Option<Instant>,
-}
-
 impl LinkState {
     /// What is needed of `link`, or `None` if no frame can be sent through it now.
     #[must_use]
@@ -85,18 +81,18 @@ impl LinkState {
 
 impl Default for Announcer {
     fn default() -> Self {
-        Self::new(REFRESH_INTERVAL)
+        Self::new(Intervals::default())
     }
 }
 
 impl Announcer {
-    /// An announcer that owns nothing, and announces what it will own every `refresh_interval`
-    /// (at least [`REFRESH_INTERVAL_MIN`]).
+    /// An announcer that owns nothing.
     #[must_use]
-    pub fn new(refresh_interval: Duration) -> Self {
+    pub fn new(intervals: Intervals) -> Self {
         Self {
-            refresh_interval: refresh_interval.max(REFRESH_INTERVAL_MIN),
+            intervals: intervals.clamped(),
             links: BTreeMap::new(),
+            fellows: None,
             claims: BTreeMap::new(),
             timers: BTreeSet::new(),
             paced_until: Instant::ORIGIN,
@@ -108,7 +104,7 @@ impl Announcer {
 
     /// Replaces what is known of the host's interfaces: all that can send now, whether
     /// anything is announced there or not. What is announced on an interface that has
-    /// appeared or changed is announced again there.
+    /// appeared or changed is announced again there, and probed for if it never got as far.
     pub fn set_links(&mut self, links: BTreeMap<InterfaceName, LinkState>, now: Instant) {
         let before = core::mem::replace(&mut self.links, links);
         self.replies.retain(|interface, _| self.links.contains_key(interface));
@@ -124,23 +120,40 @@ impl Announcer {
         }
     }
 
-    /// Owns `address` on exactly `interfaces` from now on. It is announced where it was not
-    /// owned before; to repeat the call changes nothing.
-    pub fn announce(&mut self, address: IpAddr, interfaces: &BTreeSet<InterfaceName>, now: Instant) {
+    /// Replaces what is known of the other nodes' hardware addresses. While an address moves, its old
+    /// and its new owner both announce it: one claim of a fellow is no conflict yet. Before the first
+    /// call any claim could be a fellow's, so none is defended against.
+    pub fn set_fellows(&mut self, fellows: BTreeMap<MacAddr, NodeName>) {
+        self.fellows = Some(fellows);
+    }
+
+    /// Owns `address` on exactly `interfaces` from now on. Where it was not owned before it begins as
+    /// `how` says; to repeat the call changes nothing, whatever `how` is.
+    pub fn announce(
+        &mut self,
+        address: IpAddr,
+        interfaces: &BTreeSet<InterfaceName>,
+        how: Start,
+        now: Instant,
+    ) {
         let owned: BTreeSet<_> =
             self.claims.get(&address).into_iter().flat_map(|claims| claims.keys().cloned()).collect();
         for left in owned.difference(interfaces) {
             self.release(address, left);
         }
         for joined in interfaces.difference(&owned) {
-            self.claims.entry(address).or_default().insert(joined.clone(), Claim::default());
+            self.claims.entry(address).or_default().insert(joined.clone(), Claim::new(how));
             self.restart(address, joined, now);
         }
     }
 
     /// Owns `address` no longer: nothing more is sent for it, not even what is queued.
-    pub fn withdraw(&mut self, address: IpAddr, now: Instant) {
-        self.announce(address, &BTreeSet::new(), now);
+    pub fn withdraw(&mut self, address: IpAddr) {
+        let owned = self.claims.get(&address).into_iter().flatten();
+        let interfaces: Vec<_> = owned.map(|(interface, _)| interface.clone()).collect();
+        for interface in interfaces {
+            self.release(address, &interface);
+        }
     }
 
     /// Announces every address of `protocol` on `interface` again, because what was sent there
@@ -154,7 +167,7 @@ impl Announcer {
         }
     }
 
-    /// Announces what is due. Does nothing before the time of [`Announcer::poll_timeout`].
+    /// Probes for and announces what is due. Does nothing before the time of [`Announcer::poll_timeout`].
     pub fn handle_timeout(&mut self, now: Instant) {
         if now < self.paced_until {
             return;
@@ -164,7 +177,7 @@ impl Announcer {
                 return;
             }
             let Some((_, address, interface)) = self.timers.pop_first() else { return };
-            self.announce_on(address, &interface, now);
+            self.on_due(address, &interface, now);
         }
         self.paced_until = now + ANNOUNCE_PACE;
     }
@@ -183,8 +196,12 @@ impl Announcer {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         let (due, address, interface) = self.timers.first()?;
-        let schedule = self.claims.get(address)?.get(interface)?.schedule?;
-        let timer = if schedule.is_in_burst() { Timer::Announce } else { Timer::Refresh };
+        let timer = match self.claims.get(address)?.get(interface)?.state {
+            State::Waiting => return None,
+            State::Probing(_) => Timer::Probe,
+            State::Announced(schedule) if schedule.is_in_burst() => Timer::Announce,
+            State::Announced(_) => Timer::Refresh,
+        };
         Some(((*due).max(self.paced_until), timer))
     }
 
@@ -193,7 +210,7 @@ impl Announcer {
     pub fn listening(&self) -> BTreeMap<&InterfaceName, Listening> {
         let mut listening: BTreeMap<_, Listening> = BTreeMap::new();
         for (address, claims) in &self.claims {
-            for (interface, _) in claims.iter().filter(|(_, claim)| claim.schedule.is_some()) {
+            for (interface, _) in claims.iter().filter(|(_, claim)| claim.state.due().is_some()) {
                 let Some(LinkState { index, .. }) = self.links.get(interface).copied() else { continue };
                 let nothing = Listening { index, arp: false, groups: BTreeSet::new() };
                 let interface = listening.entry(interface).or_insert(nothing);
@@ -206,6 +223,18 @@ impl Announcer {
         listening
     }
 
+    /// Every address that is not used on an interface because another station has it there.
+    #[must_use]
+    pub fn occupied(&self) -> Vec<Conflict> {
+        let occupied = |(address, claims): (&IpAddr, &BTreeMap<InterfaceName, Claim>)| {
+            let of = |(interface, claim): (&InterfaceName, &Claim)| {
+                Some(self.conflict(*address, claim.occupied_by()?, interface))
+            };
+            claims.iter().filter_map(of).collect::<Vec<_>>()
+        };
+        self.claims.iter().flat_map(occupied).collect()
+    }
+
     fn claims_where(&self, matches: impl Fn(IpAddr, &InterfaceName) -> bool) -> Vec<(IpAddr, InterfaceName)> {
         self.claims
             .iter()
@@ -215,22 +244,18 @@ impl Announcer {
             .collect()
     }
 
-    /// Starts the schedule of a claim from its beginning, or stops it if the interface cannot
-    /// carry the address now.
+    /// Begins a claim anew, or stops it if the interface cannot carry the address now.
     fn restart(&mut self, address: IpAddr, interface: &InterfaceName, now: Instant) {
-        self.silence(address, interface);
+        self.forget_queued(address, interface);
         let carrier = self.links.get(interface).and_then(|link| link.carrier_of(IpFamily::of(address)));
-        let Some(claim) = self.claims.get_mut(&address).and_then(|claims| claims.get_mut(interface)) else {
-            return;
-        };
-        claim.schedule = carrier.map(|_| Schedule::starting(now));
-        if claim.schedule.is_some() {
-            self.timers.insert((now, address, interface.clone()));
-        }
+        let Some(claim) = self.claim(address, interface) else { return };
+        let state = carrier.map_or(State::Waiting, |_| State::beginning(claim.start, now));
+        self.enter(address, interface, state);
     }
 
     fn release(&mut self, address: IpAddr, interface: &InterfaceName) {
-        self.silence(address, interface);
+        self.forget_queued(address, interface);
+        self.enter(address, interface, State::Waiting);
         if let Some(claims) = self.claims.get_mut(&address) {
             claims.remove(interface);
             if claims.is_empty() {
@@ -239,59 +264,46 @@ impl Announcer {
         }
     }
 
-    /// Takes back what is scheduled and queued for a claim.
-    fn silence(&mut self, address: IpAddr, interface: &InterfaceName) {
-        let scheduled = self.claims.get(&address).and_then(|claims| claims.get(interface)?.schedule);
-        if let Some(schedule) = scheduled {
-            self.timers.remove(&(schedule.due(), address, interface.clone()));
-        }
+    fn forget_queued(&mut self, address: IpAddr, interface: &InterfaceName) {
         self.transmits.retain(|queued| queued.address != address || queued.interface != *interface);
     }
 
-    /// Sends one announcement of a claim whose timer has just been taken, and sets the next.
-    fn announce_on(&mut self, address: IpAddr, interface: &InterfaceName, now: Instant) {
-        let Some(link) = self.links.get(interface).copied() else { return };
-        let Some(claim) = self.claims.get_mut(&address).and_then(|claims| claims.get_mut(interface)) else {
-            return;
-        };
-        let Some(schedule) = claim.schedule else { return };
-        let next = schedule.after(now, self.refresh_interval);
-        claim.schedule = Some(next);
-        self.timers.insert((next.due(), address, interface.clone()));
-        match address {
-            IpAddr::V4(v4) => {
-                let frame = frames::arp_announcement(link.mac, v4);
-                self.transmit(interface, address, TransmitKind::ArpAnnouncement, frame);
-                // Refreshing is for tables that already hold us, where either form will do.
-                if schedule.is_in_burst() {
-                    let frame = frames::arp_announcement_reply(link.mac, v4);
-                    self.transmit(interface, address, TransmitKind::ArpAnnouncementReply, frame);
-                }
-            }
-            IpAddr::V6(v6) => {
-                let frame = frames::unsolicited_advertisement(link.mac, v6);
-                self.transmit(interface, address, TransmitKind::UnsolicitedAdvertisement, frame);
-            }
+    fn claim(&mut self, address: IpAddr, interface: &InterfaceName) -> Option<&mut Claim> {
+        self.claims.get_mut(&address)?.get_mut(interface)
+    }
+
+    /// Puts a claim into `state`, and its timer in the place of the former state's.
+    fn enter(&mut self, address: IpAddr, interface: &InterfaceName, state: State) {
+        let Some(claim) = self.claim(address, interface) else { return };
+        let former = core::mem::replace(&mut claim.state, state);
+        if let Some(due) = former.due() {
+            self.timers.remove(&(due, address, interface.clone()));
+        }
+        if let Some(due) = state.due() {
+            self.timers.insert((due, address, interface.clone()));
         }
     }
 
     /// Queues a frame; `false` if the queue is full.
-    fn transmit(
-        &mut self,
-        interface: &InterfaceName,
-        address: IpAddr,
-        kind: TransmitKind,
-        frame: Vec<u8>,
-    ) -> bool {
+    fn transmit(&mut self, transmit: Transmit) -> bool {
         let has_room = self.transmits.len() < TRANSMIT_QUEUE_MAX;
         if has_room {
-            self.transmits.push_back(Transmit { interface: interface.clone(), address, kind, frame });
+            self.transmits.push_back(transmit);
+        }
+        has_room
+    }
+
+    /// Queues an event; `false` if the queue is full.
+    fn tell(&mut self, event: Event) -> bool {
+        let has_room = self.events.len() < EVENT_QUEUE_MAX;
+        if has_room {
+            self.events.push_back(event);
         }
         has_room
     }
 }
 
-/// How many claims are announced at a time. With [`ANNOUNCE_PACE`] 10,000 in a second: a node
+/// How many claims are probed for or announced at a time. With [`ANNOUNCE_PACE`] 10,000 in a second: a node
 /// that takes over 1,000 addresses has announced all within 100 ms and no switch's
 /// control plane gets more than it polices.
 pub const ANNOUNCE_BATCH: usize = 100;
@@ -306,17 +318,6 @@ pub const TRANSMIT_QUEUE_MAX: usize = 1024;
 
 /// The most events queued; a conflict beyond it is reported when it is next heard.
 pub const EVENT_QUEUE_MAX: usize = 256;
-
-/// The most replies in a second on an interface: a segment of 5,000 hosts may ask all at once,
-/// and a flood costs at most a few per cent of a core and 4 Mbit/s.
-pub const REPLIES_PER_SECOND: u32 = 5_000;
-
-/// The replies that may go out together.
-pub const REPLIES_BURST: u32 = 1_000;
-
-/// How often one conflict is reported, the `DEFEND_INTERVAL` of RFC 5227 §1.1: each
-/// conflicting packet counts, but one report in this time is enough to act upon.
-pub const CONFLICT_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,50 @@
 //! The frames the announcer sends, each with the clause that shapes it.
 
 use alloc::vec::Vec;
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ferrolb_vocab::MacAddr;
 use ferrolb_wire::ethernet::{EtherType, Header, multicast_mac};
 use ferrolb_wire::ndp::{Advertisement, Message, Packet, Solicitation};
 use ferrolb_wire::{arp, ipv6};
+
+use crate::verdict::TransmitKind;
+
+/// A frame that nobody asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unasked {
+    Probe,
+    Announcement,
+    /// The same as a reply, for stacks that update a cache only from replies (RFC 5227 §3 knows
+    /// them and prefers requests; RFC 5944 §4.6 allows both). Only ARP has it.
+    AnnouncementReply,
+    Defence,
+}
+
+/// The frame of a kind for `address` from `mac`, if the address's protocol has it.
+pub(crate) fn unasked(what: Unasked, mac: MacAddr, address: IpAddr) -> Option<(TransmitKind, Vec<u8>)> {
+    Some(match (what, address) {
+        (Unasked::Probe, IpAddr::V4(v4)) => {
+            (TransmitKind::ArpProbe, arp_frame(mac, MacAddr::BROADCAST, &arp::Packet::probe(mac, v4)))
+        }
+        (Unasked::Probe, IpAddr::V6(v6)) => {
+            (TransmitKind::DuplicateAddressDetection, duplicate_address_detection(mac, v6))
+        }
+        (Unasked::Announcement, IpAddr::V4(v4)) => (TransmitKind::ArpAnnouncement, arp_announcement(mac, v4)),
+        (Unasked::Announcement, IpAddr::V6(v6)) => {
+            (TransmitKind::UnsolicitedAdvertisement, unsolicited_advertisement(mac, v6))
+        }
+        (Unasked::AnnouncementReply, IpAddr::V4(v4)) => {
+            let packet = arp::Packet::announcement_reply(mac, v4);
+            (TransmitKind::ArpAnnouncementReply, arp_frame(mac, MacAddr::BROADCAST, &packet))
+        }
+        (Unasked::AnnouncementReply, IpAddr::V6(_)) => return None,
+        (Unasked::Defence, IpAddr::V4(v4)) => (TransmitKind::ArpDefence, arp_announcement(mac, v4)),
+        (Unasked::Defence, IpAddr::V6(v6)) => {
+            (TransmitKind::AdvertisementDefence, unsolicited_advertisement(mac, v6))
+        }
+    })
+}
 
 /// The reply to `request`, unicast to the sender hardware address, RFC 826 "Packet Reception".
 /// A probe (RFC 5227 §2.1.1) is answered the same way: that defends the address.
@@ -15,14 +53,8 @@ pub(crate) fn arp_reply(mac: MacAddr, request: &arp::Packet) -> Vec<u8> {
 }
 
 /// An ARP Announcement, RFC 5227 §2.3: the form every host must accept.
-pub(crate) fn arp_announcement(mac: MacAddr, address: Ipv4Addr) -> Vec<u8> {
+fn arp_announcement(mac: MacAddr, address: Ipv4Addr) -> Vec<u8> {
     arp_frame(mac, MacAddr::BROADCAST, &arp::Packet::announcement(mac, address))
-}
-
-/// The same as a reply, for stacks that update a cache only from replies (RFC 5227 §3 knows
-/// them and prefers requests; RFC 5944 §4.6 allows both).
-pub(crate) fn arp_announcement_reply(mac: MacAddr, address: Ipv4Addr) -> Vec<u8> {
-    arp_frame(mac, MacAddr::BROADCAST, &arp::Packet::announcement_reply(mac, address))
 }
 
 /// The answer to a solicitation, RFC 4861 §7.2.4. To the unspecified address (Duplicate Address
@@ -44,8 +76,15 @@ pub(crate) fn answer(
     advertisement(mac, Addressee::Solicitor { ip: source, mac: solicitor }, solicitation.target)
 }
 
+/// Duplicate Address Detection, RFC 4862 §5.4.2, to the solicited-node group. Without the nonce of
+/// RFC 7527: a copy that a switch sends back is known by its Ethernet source.
+fn duplicate_address_detection(mac: MacAddr, target: Ipv6Addr) -> Vec<u8> {
+    let packet = Packet::duplicate_address_detection(target);
+    ndp_frame(mac, multicast_mac(packet.destination), &packet)
+}
+
 /// An unsolicited advertisement to all nodes, RFC 4861 §7.2.6.
-pub(crate) fn unsolicited_advertisement(mac: MacAddr, target: Ipv6Addr) -> Vec<u8> {
+fn unsolicited_advertisement(mac: MacAddr, target: Ipv6Addr) -> Vec<u8> {
     advertisement(mac, Addressee::AllNodes, target)
 }
 
@@ -71,7 +110,7 @@ fn advertisement(mac: MacAddr, to: Addressee, target: Ipv6Addr) -> Vec<u8> {
             target_link_layer: Some(mac),
         }),
     };
-    Header { destination: destination_mac, source: mac, ether_type: EtherType::IPV6 }.frame(&packet.emit())
+    ndp_frame(mac, destination_mac, &packet)
 }
 
 enum Addressee {
@@ -81,4 +120,8 @@ enum Addressee {
 
 fn arp_frame(source: MacAddr, destination: MacAddr, packet: &arp::Packet) -> Vec<u8> {
     Header { destination, source, ether_type: EtherType::ARP }.frame(&packet.emit())
+}
+
+fn ndp_frame(source: MacAddr, destination: MacAddr, packet: &Packet) -> Vec<u8> {
+    Header { destination, source, ether_type: EtherType::IPV6 }.frame(&packet.emit())
 }

@@ -1,23 +1,25 @@
 //! Who answers ARP and Neighbor Discovery for a Service's address, and when the address is
-//! announced.
+//! probed for, announced and defended.
 //!
 //! What is absent: sockets, a clock, and the choice of the owner and of the interfaces, which
 //! `core/plan` makes. Frames come in and go out as octets.
 //!
 //! ```text
 //!   announce, withdraw, set_links ──> ┌───────────┐ ──> poll_transmit   frames to send
-//!   handle_packet ──────────────────> │ Announcer │ ──> poll_event      conflicts
+//!   handle_packet ──────────────────> │ Announcer │ ──> poll_event      conflicts, occupied addresses
 //!   handle_timeout ─────────────────> └───────────┘ ──> poll_timeout    when to call, and why
 //!                                          └──────────> listening       what to listen to
 //! ```
 //!
 //! After each input drain [`Announcer::poll_transmit`] and [`Announcer::poll_event`] until
-//! `None`, then sleep until [`Announcer::poll_timeout`].
+//! `None`, hand back what could not be sent ([`Announcer::handle_unsent`]), then sleep until
+//! [`Announcer::poll_timeout`].
 //!
 //! # Layout
-//! [`announcer`] holds the state machine; its submodule for packets answers and judges them.
-//! [`verdict`] is what it says about a packet, `frames` composes what it sends, [`schedule`]
-//! says when, `rate` bounds how often.
+//! [`announcer`] holds the state machine; its submodules answer packets, judge what other stations
+//! claim, and do what is due. [`claim`] is one address on one interface. [`verdict`] is what is
+//! said about a packet, `frames` composes what is sent, [`schedule`] says when, [`rate`] bounds how
+//! often.
 #![no_std]
 #![deny(clippy::indexing_slicing)]
 
@@ -26,10 +28,13 @@ extern crate alloc;
 extern crate std;
 
 pub mod announcer;
+pub mod claim;
 mod frames;
-mod rate;
+pub mod rate;
 pub mod schedule;
 pub mod verdict;
 
 pub use announcer::{Announcer, LinkState, Listening};
-pub use verdict::{Conflict, Dropped, Event, Handled, Protocol, Timer, Transmit, TransmitKind};
+pub use claim::Start;
+pub use schedule::Intervals;
+pub use verdict::{Conflict, Dropped, Event, Handled, Protocol, Purpose, Timer, Transmit, TransmitKind};

@@ -1,4 +1,4 @@
-//! When an address is announced unasked.
+//! When an address is probed for, announced unasked, and defended.
 
 use core::time::Duration;
 
@@ -29,6 +29,72 @@ pub const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 /// The shortest refresh interval: below it refreshing would outdo the burst.
 pub const REFRESH_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
+/// How many probes go out before an address is used for the first time, `PROBE_NUM` of RFC 5227
+/// §1.1: two may be lost.
+pub const PROBE_NUM: u32 = 3;
+
+/// The time from one probe to the next. RFC 5227 §1.1 has 1 to 2 s (`PROBE_MIN`, `PROBE_MAX`), and 7 s
+/// with the waits around them, RFC 4862 §5.4 at least 1 s: for hosts that come up once a day, on media
+/// of 2008. A station on an Ethernet answers within a millisecond, and a Service that waits for its
+/// address should not wait for a second.
+pub const PROBE_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The time from the last probe until the address counts as free, `ANNOUNCE_WAIT` of RFC 5227 §1.1 (2 s
+/// there): 0.8 s in all. A late answer is a conflict, and told as one.
+pub const ANNOUNCE_WAIT: Duration = Duration::from_millis(300);
+
+/// The time after which probing starts over when a probe could not be sent.
+pub const PROBE_RETRY: Duration = Duration::from_secs(1);
+
+/// How often an address that another station has is probed for again, unless configured
+/// otherwise: soon enough for who has just removed it, and one frame in ten seconds.
+pub const REPROBE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The shortest time between two probings: the probes of one must not run into the next.
+pub const REPROBE_INTERVAL_MIN: Duration = Duration::from_secs(1);
+
+/// How often an address is defended at most, `DEFEND_INTERVAL` of RFC 5227 §1.1: two stations that
+/// defend without it would overwrite each other's announcements for ever.
+pub const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often one conflict is reported: each conflicting packet counts, but one report in this
+/// time is enough to act upon.
+pub const CONFLICT_REPORT_INTERVAL: Duration = DEFEND_INTERVAL;
+
+/// How long after its first claim another node of the cluster must claim an address again to be in
+/// conflict. When an address moves, the new owner's announcement can be heard before the word that
+/// it is the owner: that takes milliseconds, not a second.
+pub const FELLOW_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a claim of another node is remembered: two moves in this time are rare, and the burst of
+/// announcements of a node that has the address by mistake ends before.
+pub const FELLOW_MEMORY: Duration = Duration::from_secs(10);
+
+/// The times that can be configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Intervals {
+    /// How often an owned address is announced, at least [`REFRESH_INTERVAL_MIN`].
+    pub refresh: Duration,
+    /// How often an address that another station has is probed for, at least [`REPROBE_INTERVAL_MIN`].
+    pub reprobe: Duration,
+}
+
+impl Default for Intervals {
+    fn default() -> Self {
+        Self { refresh: REFRESH_INTERVAL, reprobe: REPROBE_INTERVAL }
+    }
+}
+
+impl Intervals {
+    /// These, none shorter than its least.
+    pub(crate) fn clamped(self) -> Self {
+        Self {
+            refresh: self.refresh.max(REFRESH_INTERVAL_MIN),
+            reprobe: self.reprobe.max(REPROBE_INTERVAL_MIN),
+        }
+    }
+}
+
 /// Where in its schedule an address is on an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Schedule {
@@ -55,5 +121,40 @@ impl Schedule {
     pub(crate) fn after(self, now: Instant, refresh_interval: Duration) -> Self {
         let next = BURST.iter().map(|offset| self.gained + *offset).find(|due| *due > now);
         Self { due: next.unwrap_or(now + refresh_interval), ..self }
+    }
+}
+
+/// How far the probing for an address on an interface is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Probing {
+    sent: u32,
+    due: Instant,
+}
+
+impl Probing {
+    /// Probing that begins at `at`.
+    pub(crate) const fn starting(at: Instant) -> Self {
+        Self { sent: 0, due: at }
+    }
+
+    pub(crate) const fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// Whether what is heard at `now` counts.
+    pub(crate) fn has_begun(&self, now: Instant) -> bool {
+        self.sent > 0 || self.due <= now
+    }
+
+    /// Whether all probes are out: when the time is due, nobody has the address.
+    pub(crate) const fn is_last(&self) -> bool {
+        self.sent >= PROBE_NUM
+    }
+
+    /// What follows a probe sent at `now`. A late driver shortens no wait for an answer.
+    pub(crate) fn after(self, now: Instant) -> Self {
+        let sent = self.sent + 1;
+        let wait = if sent < PROBE_NUM { PROBE_INTERVAL } else { ANNOUNCE_WAIT };
+        Self { sent, due: now + wait }
     }
 }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use ferrolb_vocab::{InterfaceName, IpFamily, MacAddr};
+use ferrolb_vocab::{InterfaceName, IpFamily, MacAddr, NodeName};
 use ferrolb_wire::{arp, cursor, ndp};
 
 /// The protocol that resolves addresses of a family.
@@ -43,6 +43,8 @@ pub enum Handled {
     /// Another station claims one of our addresses. If the packet asked for an address of
     /// ours as well, it is answered too.
     Conflict(Protocol),
+    /// Another station has or wants an address that is being probed for.
+    Occupied(Protocol),
 }
 
 /// Why a packet had no effect.
@@ -64,11 +66,16 @@ pub enum Dropped {
     Own,
     /// It concerns no address of ours.
     NotOwned,
+    /// It concerns an address that is probed for, or that another station has.
+    NotAnnounced,
+    /// Another node of the cluster claims an address of ours, which may be about to move.
+    Fellow,
     /// It concerns an address of ours that is not announced on this interface.
     OtherInterface,
     /// The interface has no IPv6 link-local address: it does not speak IPv6.
     NoLinkLocal,
-    /// More requests than [`crate::announcer::REPLIES_PER_SECOND`] on this interface.
+    /// More requests than [`crate::rate::REPLIES_PER_SECOND`] on this interface, or than the asker's
+    /// share of them.
     RateLimited,
     /// The transmit queue is full: the driver does not drain it.
     QueueFull,
@@ -87,6 +94,8 @@ impl Dropped {
             Self::OtherDestination => "OtherDestination",
             Self::Own => "Own",
             Self::NotOwned => "NotOwned",
+            Self::NotAnnounced => "NotAnnounced",
+            Self::Fellow => "Fellow",
             Self::OtherInterface => "OtherInterface",
             Self::NoLinkLocal => "NoLinkLocal",
             Self::RateLimited => "RateLimited",
@@ -121,6 +130,27 @@ pub enum TransmitKind {
     Advertisement,
     /// An unsolicited Neighbor Advertisement.
     UnsolicitedAdvertisement,
+    /// An ARP Probe.
+    ArpProbe,
+    /// A Neighbor Solicitation for Duplicate Address Detection.
+    DuplicateAddressDetection,
+    /// An ARP Announcement that defends an address.
+    ArpDefence,
+    /// An unsolicited Neighbor Advertisement that defends an address.
+    AdvertisementDefence,
+}
+
+/// What a frame to send is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It answers.
+    Reply,
+    /// It tells unasked who has an address.
+    Announcement,
+    /// It asks whether anyone has an address.
+    Probe,
+    /// It contradicts another station's claim.
+    Defence,
 }
 
 impl TransmitKind {
@@ -133,15 +163,23 @@ impl TransmitKind {
             Self::ArpAnnouncementReply => "arp-announcement-reply",
             Self::Advertisement => "advertisement",
             Self::UnsolicitedAdvertisement => "unsolicited-advertisement",
+            Self::ArpProbe => "arp-probe",
+            Self::DuplicateAddressDetection => "duplicate-address-detection",
+            Self::ArpDefence => "arp-defence",
+            Self::AdvertisementDefence => "advertisement-defence",
         }
     }
 
-    /// Whether nobody asked for it.
+    /// What it is for.
     #[must_use]
-    pub const fn is_announcement(self) -> bool {
+    pub const fn purpose(self) -> Purpose {
         match self {
-            Self::ArpReply | Self::Advertisement => false,
-            Self::ArpAnnouncement | Self::ArpAnnouncementReply | Self::UnsolicitedAdvertisement => true,
+            Self::ArpReply | Self::Advertisement => Purpose::Reply,
+            Self::ArpAnnouncement | Self::ArpAnnouncementReply | Self::UnsolicitedAdvertisement => {
+                Purpose::Announcement
+            }
+            Self::ArpProbe | Self::DuplicateAddressDetection => Purpose::Probe,
+            Self::ArpDefence | Self::AdvertisementDefence => Purpose::Defence,
         }
     }
 }
@@ -151,15 +189,27 @@ impl TransmitKind {
 pub enum Event {
     /// Another station claims an address of ours.
     Conflict(Conflict),
+    /// Another station had an address before it was first used here: it is not used on that
+    /// interface as long as that is so. Told again only for another station.
+    Occupied(Conflict),
+    /// Nobody has an address any more that was occupied: it is announced from now on.
+    Free {
+        /// The address.
+        address: IpAddr,
+        /// Where.
+        interface: InterfaceName,
+    },
 }
 
-/// Another station's claim to an address that is announced here.
+/// Another station's claim to an address of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
     /// The address claimed.
     pub address: IpAddr,
     /// Who claims it.
     pub mac: MacAddr,
+    /// The node of the cluster that it is, if it is one.
+    pub node: Option<NodeName>,
     /// Where the claim was heard.
     pub interface: InterfaceName,
 }
@@ -167,6 +217,8 @@ pub struct Conflict {
 /// Why the announcer wants to be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
+    /// Whether an address is free is being found out.
+    Probe,
     /// An address was gained a moment ago.
     Announce,
     /// The network's tables want refreshing.

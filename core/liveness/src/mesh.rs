@@ -2,14 +2,24 @@
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use ferrolb_vocab::{Instant, NodeName};
-use ferrolb_wire::mesh::{Datagram, DecodeError, Kind, MemberName, NameError};
+use ferrolb_vocab::{Epoch, Instant, NodeName};
+use ferrolb_wire::mesh::{MemberName, NameError};
 
-use crate::peer::{DeadReason, Peer, PeerState};
+use crate::epochs::Epochs;
+use crate::key::KeyRing;
+use crate::peer::{DeadReason, GRACE_INTERVALS, Peer, PeerState};
 use crate::timing::Timing;
+pub use events::{Event, Rejected, Timer, Transmit};
+use own_claims::OwnClaims;
+pub use own_claims::{CLAIMS_MAX, PAGE_SPACING, PAGES_AT_ONCE, TooManyClaims};
+
+mod events;
+mod incoming;
+mod outgoing;
+mod own_claims;
 
 /// How often a Leave is sent to each peer: at 30 % loss one in 37 peers misses all three, and
 /// notices by the silence.
@@ -23,128 +33,72 @@ pub const LEAVE_SPACING: Duration = Duration::from_millis(10);
 ///
 /// Driver law: after each call that takes `now`, send what [`Mesh::poll_transmit`] yields and
 /// take what [`Mesh::poll_event`] yields until both are empty, then sleep until
-/// [`Mesh::poll_timeout`].
+/// [`Mesh::poll_timeout`]. `now` comes from a clock that never goes back and does not jump when
+/// somebody sets the time.
 #[derive(Debug)]
 pub struct Mesh {
     me: MemberName,
     incarnation: u64,
     timing: Timing,
+    keys: KeyRing,
     presence: Presence,
-    /// Numbers this speaker's rounds of messages; each peer gets the round's number on each of
-    /// its addresses.
-    sequence: u64,
+    is_leaving: bool,
+    claims: OwnClaims,
     /// `None` until the driver knows the cluster's nodes.
     peers: Option<BTreeMap<NodeName, Peer>>,
-    /// At most one round: an unsent round is out of date when the next is due.
+    /// The highest sequence number ever sent to a peer that is none any more, should it return.
+    past_sequence: u64,
+    epochs: Epochs,
+    /// At most one heartbeat, one greeting and one question per address of each peer: an unsent
+    /// round is out of date when the next is due. Pages of claims are made when they are polled.
     transmits: VecDeque<Transmit>,
-    /// At most one per peer and call, drained after each.
+    /// A few per packet or timeout, drained after each.
     events: VecDeque<Event>,
+    /// When [`Mesh::handle_timeout`] was called last.
+    last_turn: Option<Instant>,
+    revision: u64,
 }
 
 /// What this speaker says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Presence {
-    Quiet,
-    Announced { next: Instant },
-    Leaving { next: Instant, rounds_left: u32 },
-    Gone,
-}
-
-/// A datagram to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transmit {
-    /// What it says.
-    pub kind: Kind,
-    /// Where to.
-    pub dst: SocketAddr,
-    /// The datagram's octets.
-    pub payload: Vec<u8>,
-}
-
-/// What changed about a peer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The peer is alive: its first heartbeat, or its return from the dead.
-    Alive(NodeName),
-    /// The peer is dead.
-    Dead {
-        /// Which one.
-        node: NodeName,
-        /// How that was noticed.
-        why: DeadReason,
+    /// Nothing, but it asks peers what they own.
+    Quiet {
+        next: Option<Instant>,
     },
-}
-
-/// Why the mesh wants to be called at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Timer {
-    /// When to send the next heartbeat.
-    Heartbeat,
-    /// When to send the next Leave.
-    Leave,
-    /// When a peer is dead unless it is heard before.
-    Detection,
-}
-
-/// Why a packet was not listened to.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rejected {
-    /// It is no datagram of the protocol.
-    #[error(transparent)]
-    Malformed(#[from] DecodeError),
-    /// It bears this speaker's own name.
-    #[error("another speaker runs under this node's name; give each its own Node object's name")]
-    OwnName,
-    /// It bears the name of no known node.
-    #[error("node {0} is not known in this cluster")]
-    UnknownNode(NodeName),
-    /// It comes from an address that is none of the named node's.
-    #[error("the source is no InternalIP of node {0}; let its speaker send from the node's InternalIP")]
-    ForeignSource(NodeName),
-    /// A copy of the last message, as a peer with two addresses sends it.
-    #[error("a copy of the last message")]
-    Duplicate,
-    /// Older than the last message of its sender.
-    #[error("older than the sender's last message")]
-    Stale,
-    /// From an incarnation that has left.
-    #[error("the sender has left in this incarnation")]
-    Departed,
-}
-
-impl Rejected {
-    /// The reason's name, for logs and metrics.
-    #[must_use]
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::Malformed(error) => error.reason(),
-            Self::OwnName => "own_name",
-            Self::UnknownNode(_) => "unknown_node",
-            Self::ForeignSource(_) => "foreign_source",
-            Self::Duplicate => "duplicate",
-            Self::Stale => "stale",
-            Self::Departed => "departed",
-        }
-    }
+    Announced {
+        next: Instant,
+    },
+    Leaving {
+        next: Instant,
+        rounds_left: u32,
+    },
+    Gone,
 }
 
 impl Mesh {
     /// The view of speaker `me`, which knows no peer yet and says nothing before
-    /// [`Mesh::start`]. `incarnation` must be larger than that of the process's predecessor on
-    /// the same node.
+    /// [`Mesh::start`]. `incarnation` is not 0, and larger than that of the process's
+    /// predecessor on the same node.
     ///
     /// # Errors
     /// `me` is no node name.
-    pub fn new(me: NodeName, incarnation: u64, timing: Timing) -> Result<Self, NameError> {
+    pub fn new(me: NodeName, incarnation: u64, timing: Timing, keys: KeyRing) -> Result<Self, NameError> {
         Ok(Self {
             me: me.try_into()?,
             incarnation,
             timing,
-            presence: Presence::Quiet,
-            sequence: 0,
+            keys,
+            presence: Presence::Quiet { next: None },
+            is_leaving: false,
+            claims: OwnClaims::default(),
             peers: None,
+            past_sequence: 0,
+            epochs: Epochs::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
+            last_turn: None,
+            revision: 0,
         })
     }
 
@@ -153,89 +107,106 @@ impl Mesh {
     /// state; one that is gone from the set is forgotten without an event.
     pub fn set_peers(&mut self, nodes: BTreeMap<NodeName, Vec<SocketAddr>>, now: Instant) {
         let mut known = self.peers.take().unwrap_or_default();
-        let peers = nodes.into_iter().filter(|(node, _)| node != self.me.node()).map(|(node, addresses)| {
+        let highest = known.values().map(|peer| peer.outbox.sequence()).max().unwrap_or_default();
+        self.past_sequence = self.past_sequence.max(highest);
+        let others = nodes.into_iter().filter(|(node, _)| node != self.me.node());
+        let peers = others.map(|(node, addresses)| {
             let peer = match known.remove(&node) {
                 Some(mut peer) => {
-                    peer.set_addresses(addresses);
+                    peer.outbox.set_addresses(addresses);
                     peer
                 }
-                None => Peer::new(addresses, self.timing, now),
+                None => Peer::new(addresses, self.past_sequence, self.timing, now),
             };
             (node, peer)
         });
-        self.peers = Some(peers.collect());
+        let peers: BTreeMap<_, _> = peers.collect();
+        self.claims.retain(|node| peers.contains_key(node));
+        self.peers = Some(peers);
+        if self.presence == (Presence::Quiet { next: None }) {
+            self.presence = Presence::Quiet { next: Some(now) };
+        }
+        self.revision += 1;
+    }
+
+    /// Replaces the keys: from now on datagrams are sent with the one and accepted with all.
+    pub fn set_keys(&mut self, keys: KeyRing) {
+        self.keys = keys;
+    }
+
+    /// Replaces what this speaker owns. From [`Mesh::start`] on, every peer is told.
+    ///
+    /// # Errors
+    /// There are more than [`CLAIMS_MAX`] addresses; nothing has changed.
+    pub fn set_claims(&mut self, owned: BTreeMap<IpAddr, Epoch>, now: Instant) -> Result<(), TooManyClaims> {
+        if self.claims.replace(owned)? {
+            let entries = self.claims.owned().clone();
+            self.note_epochs(entries);
+            self.revision += 1;
+            self.send_claims_to_all(now);
+        }
+        Ok(())
+    }
+
+    /// Whether this speaker is about to leave: its addresses are up for taking, and it owns them
+    /// until others do.
+    pub fn set_leaving(&mut self, is_leaving: bool, now: Instant) {
+        if self.is_leaving == is_leaving {
+            return;
+        }
+        self.is_leaving = is_leaving;
+        self.revision += 1;
+        if let Presence::Announced { .. } = self.presence {
+            self.presence = Presence::Announced { next: now };
+            self.send_round_if_due(now);
+        }
     }
 
     /// Begins to send heartbeats: from now on this speaker can own addresses.
     pub fn start(&mut self, now: Instant) {
-        if self.presence == Presence::Quiet {
+        if let Presence::Quiet { .. } = self.presence {
             self.presence = Presence::Announced { next: now };
-            self.handle_timeout(now);
+            self.revision += 1;
+            self.send_claims_to_all(now);
+            self.send_round_if_due(now);
         }
     }
 
     /// Tells every peer that this speaker owns nothing from now on, [`LEAVE_ROUNDS`] times, and
     /// falls silent. Final: a return takes a new incarnation.
     pub fn leave(&mut self, now: Instant) {
-        if matches!(self.presence, Presence::Quiet | Presence::Announced { .. }) {
+        if let Presence::Quiet { .. } | Presence::Announced { .. } = self.presence {
+            self.claims.retain(|_| false);
+            self.transmits.clear();
             self.presence = Presence::Leaving { next: now, rounds_left: LEAVE_ROUNDS };
-            self.handle_timeout(now);
+            self.revision += 1;
+            self.send_round_if_due(now);
         }
-    }
-
-    /// A packet has come in from `src`. What kind it was, if it was listened to.
-    ///
-    /// # Errors
-    /// Why it was not.
-    pub fn handle_packet(&mut self, src: SocketAddr, octets: &[u8], now: Instant) -> Result<Kind, Rejected> {
-        let datagram = Datagram::parse(octets)?;
-        let node = datagram.sender.node();
-        if node == self.me.node() {
-            return Err(Rejected::OwnName);
-        }
-        let Some(peer) = self.peers.as_mut().and_then(|peers| peers.get_mut(node)) else {
-            return Err(Rejected::UnknownNode(node.clone()));
-        };
-        if !peer.has_address(src.ip()) {
-            return Err(Rejected::ForeignSource(node.clone()));
-        }
-        match peer.handle_datagram(&datagram, self.timing, now)? {
-            None | Some(PeerState::Unknown) => {}
-            Some(PeerState::Alive) => self.events.push_back(Event::Alive(node.clone())),
-            Some(PeerState::Dead(why)) => self.events.push_back(Event::Dead { node: node.clone(), why }),
-        }
-        Ok(datagram.kind)
     }
 
     /// Does what is due at `now`. Packets that have arrived by then must be handed in first:
     /// a driver that was held up would else take the living for dead.
     pub fn handle_timeout(&mut self, now: Instant) {
-        match self.presence {
-            Presence::Announced { next } if next <= now => {
-                self.send_round(Kind::Heartbeat);
-                // A driver that was held up does not make up for the rounds it missed.
-                let next = (next + self.timing.interval()).max(now + self.timing.interval() / 2);
-                self.presence = Presence::Announced { next };
-            }
-            Presence::Leaving { next, rounds_left } if next <= now => {
-                self.send_round(Kind::Leave);
-                self.presence = match rounds_left {
-                    0 | 1 => Presence::Gone,
-                    _more => Presence::Leaving { next: now + LEAVE_SPACING, rounds_left: rounds_left - 1 },
-                };
-            }
-            Presence::Quiet | Presence::Announced { .. } | Presence::Leaving { .. } | Presence::Gone => {}
-        }
+        self.give_grace_if_late(now);
+        self.send_round_if_due(now);
+        self.claims.handle_timeout(now);
         for (node, peer) in self.peers.iter_mut().flatten() {
             if peer.handle_timeout(now) {
                 self.events.push_back(Event::Dead { node: node.clone(), why: DeadReason::Silent });
+                self.revision += 1;
             }
         }
+        self.last_turn = Some(now);
     }
 
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.transmits.pop_front()
+        loop {
+            if let Some(transmit) = self.transmits.pop_front() {
+                return Some(transmit);
+            }
+            self.queue_page()?;
+        }
     }
 
     /// The next change of a peer.
@@ -246,32 +217,72 @@ impl Mesh {
     /// When to call [`Mesh::handle_timeout`], and why then.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
-        let own = match self.presence {
-            Presence::Announced { next } => Some((next, Timer::Heartbeat)),
-            Presence::Leaving { next, .. } => Some((next, Timer::Leave)),
-            Presence::Quiet | Presence::Gone => None,
-        };
+        let own = self.round_due().map(|next| match self.presence {
+            Presence::Leaving { .. } => (next, Timer::Leave),
+            Presence::Quiet { .. } | Presence::Announced { .. } | Presence::Gone => (next, Timer::Heartbeat),
+        });
+        let pages = self.claims.poll_timeout().map(|next| (next, Timer::Claims));
         let deadlines = self.peers.iter().flatten().filter_map(|(_, peer)| peer.deadline());
-        deadlines.map(|deadline| (deadline, Timer::Detection)).chain(own).min()
+        deadlines.map(|deadline| (deadline, Timer::Detection)).chain(own).chain(pages).min()
     }
 
     /// The nodes that may own addresses: the peers that are alive or presumed so, and this node
-    /// itself from [`Mesh::start`] to [`Mesh::leave`].
+    /// itself from [`Mesh::start`] to [`Mesh::leave`]. Without those that are about to leave.
     #[must_use]
     pub fn alive(&self) -> BTreeSet<NodeName> {
-        let me = matches!(self.presence, Presence::Announced { .. }).then(|| self.me.node().clone());
-        let peers = self.peers().filter(|(_, state)| match state {
-            PeerState::Unknown | PeerState::Alive => true,
+        let me = (self.is_announced() && !self.is_leaving).then(|| self.me.node().clone());
+        let peers = self.peers.iter().flatten().filter(|(_, peer)| match peer.state() {
+            PeerState::Unknown | PeerState::Alive => !peer.is_leaving(),
             PeerState::Dead(_) => false,
         });
         peers.map(|(node, _)| node.clone()).chain(me).collect()
     }
 
-    /// Whether [`Mesh::alive`] presumes nothing: the peers are known, and each was heard or
-    /// missed.
+    /// The nodes, this one perhaps, that are up and about to leave.
+    #[must_use]
+    pub fn leaving(&self) -> BTreeSet<NodeName> {
+        let me = (self.is_announced() && self.is_leaving).then(|| self.me.node().clone());
+        let peers = self.peers.iter().flatten().filter(|(_, peer)| peer.is_leaving());
+        peers.map(|(node, _)| node.clone()).chain(me).collect()
+    }
+
+    /// What each peer that is alive says it owns, by the last version that is complete. This
+    /// node itself is not among them.
+    #[must_use]
+    pub fn claims(&self) -> BTreeMap<NodeName, BTreeMap<IpAddr, Epoch>> {
+        let peers = self.peers.iter().flatten().filter(|(_, peer)| peer.state() == PeerState::Alive);
+        peers.map(|(node, peer)| (node.clone(), peer.claims.owned().clone())).collect()
+    }
+
+    /// The highest epoch ever heard of `address`, whoever owned it, this node included.
+    #[must_use]
+    pub fn highest_epoch(&self, address: IpAddr) -> Option<Epoch> {
+        self.epochs.of(address)
+    }
+
+    /// [`Mesh::highest_epoch`] of every address that it is known of, at most
+    /// [`crate::EPOCHS_MAX`].
+    #[must_use]
+    pub fn highest_epochs(&self) -> BTreeMap<IpAddr, Epoch> {
+        self.epochs.all()
+    }
+
+    /// Whether nothing is presumed: the peers are known, each was heard or missed, and of each
+    /// that is alive it is known what it owned when it was heard last.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.peers.is_some() && self.peers().all(|(_, state)| state != PeerState::Unknown)
+        let is_settled = |peer: &Peer| match peer.state() {
+            PeerState::Unknown => false,
+            PeerState::Alive => peer.claims.is_complete(),
+            PeerState::Dead(_) => true,
+        };
+        self.peers.as_ref().is_some_and(|peers| peers.values().all(is_settled))
+    }
+
+    /// Grows whenever what the queries above answer may have changed.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// Whether [`Mesh::leave`] has run its course.
@@ -285,18 +296,70 @@ impl Mesh {
         self.peers.iter().flatten().map(|(node, peer)| (node, peer.state()))
     }
 
-    /// Queues one message for every address of every peer.
-    fn send_round(&mut self, kind: Kind) {
-        self.sequence += 1;
-        let datagram = Datagram {
-            kind,
-            sender: self.me.clone(),
-            incarnation: self.incarnation,
-            sequence: self.sequence,
-        };
-        let payload = datagram.emit();
-        let addresses = self.peers.iter().flatten().flat_map(|(_, peer)| peer.addresses());
-        self.transmits = addresses.map(|&dst| Transmit { kind, dst, payload: payload.clone() }).collect();
+    /// Says what is due about this speaker. Nobody dies of it: packets may wait to be handed in.
+    fn send_round_if_due(&mut self, now: Instant) {
+        match self.presence {
+            Presence::Quiet { next: Some(next) } if next <= now => {
+                self.ask_round();
+                self.presence = Presence::Quiet { next: Some(self.next_round(next, now)) };
+            }
+            Presence::Announced { next } if next <= now => {
+                self.heartbeat_round();
+                self.presence = Presence::Announced { next: self.next_round(next, now) };
+            }
+            Presence::Leaving { next, rounds_left } if next <= now => {
+                self.leave_round();
+                self.presence = match rounds_left {
+                    0 | 1 => Presence::Gone,
+                    _more => Presence::Leaving { next: now + LEAVE_SPACING, rounds_left: rounds_left - 1 },
+                };
+            }
+            Presence::Quiet { .. }
+            | Presence::Announced { .. }
+            | Presence::Leaving { .. }
+            | Presence::Gone => {}
+        }
+    }
+
+    const fn is_announced(&self) -> bool {
+        matches!(self.presence, Presence::Announced { .. })
+    }
+
+    /// When the next round of messages about this speaker is due.
+    const fn round_due(&self) -> Option<Instant> {
+        match self.presence {
+            Presence::Quiet { next } => next,
+            Presence::Announced { next } | Presence::Leaving { next, .. } => Some(next),
+            Presence::Gone => None,
+        }
+    }
+
+    /// When the round after the one due at `due` goes. A driver that was held up does not make up
+    /// for the rounds it missed.
+    fn next_round(&self, due: Instant, now: Instant) -> Instant {
+        (due + self.timing.interval()).max(now + self.timing.interval() / 2)
+    }
+
+    /// If it was this speaker that slept, more than an interval beyond its next round, nobody is
+    /// dead for having been silent meanwhile: what was not heard had perhaps nowhere to go.
+    fn give_grace_if_late(&mut self, now: Instant) {
+        let interval = self.timing.interval();
+        if self.last_turn.is_some_and(|last| now.saturating_since(last) > 2 * interval) {
+            let until = now + interval * GRACE_INTERVALS;
+            self.peers.iter_mut().flatten().for_each(|(_, peer)| peer.give_grace(until));
+        }
+    }
+
+    /// Remembers under which epochs addresses are owned.
+    fn note_epochs(&mut self, entries: impl IntoIterator<Item = (IpAddr, Epoch)>) {
+        for (address, epoch) in entries {
+            if self.epochs.is_full() && self.epochs.of(address).is_none() {
+                let of_peers = self.peers.iter().flatten().flat_map(|(_, peer)| peer.claims.owned().keys());
+                let claimed = of_peers.chain(self.claims.owned().keys()).copied().collect();
+                self.epochs.make_room(&claimed);
+            }
+            self.epochs.note(address, epoch);
+        }
     }
 }
 

@@ -130,6 +130,19 @@ impl Packet {
         }
     }
 
+    /// Whether this is an ARP Probe, RFC 5227 §1.1: its sender wants the target IP address and
+    /// does not have it yet.
+    #[must_use]
+    pub const fn is_probe(&self) -> bool {
+        matches!(self.operation, Operation::Request) && self.sender_ip.is_unspecified()
+    }
+
+    /// Whether this is an ARP Announcement in the request form, which asks nothing.
+    #[must_use]
+    pub const fn is_announcement(&self) -> bool {
+        matches!(self.operation, Operation::Request) && self.sender_ip.to_bits() == self.target_ip.to_bits()
+    }
+
     /// Reads the packet off the payload of a frame. Padding after it is ignored.
     ///
     /// # Errors

@@ -127,6 +127,17 @@ impl ParseError {
 }
 
 impl Packet {
+    /// Asks whether anyone has `target` without polluting a cache: Duplicate Address Detection,
+    /// RFC 4862 §5.4.2, from the unspecified address and therefore without a link-layer option.
+    #[must_use]
+    pub const fn duplicate_address_detection(target: Ipv6Addr) -> Self {
+        Self {
+            source: Ipv6Addr::UNSPECIFIED,
+            destination: solicited_node(target),
+            message: Message::Solicitation(Solicitation { target, source_link_layer: None }),
+        }
+    }
+
     /// Reads the packet off the payload of a frame. Padding after it is ignored.
     ///
     /// # Errors

@@ -9,14 +9,14 @@
 //! The task ends when the last [`L2Handle`] is dropped; its sockets close and the addresses fall
 //! silent. Every wait in it can be cancelled without loss.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ferrolb_l2::{Announcer, Dropped, Event, Handled, LinkState, Transmit};
+use ferrolb_l2::{Announcer, Dropped, Event, Handled, Intervals, LinkState, Start};
 use ferrolb_telemetry::clock;
-use ferrolb_vocab::{Instant, InterfaceName, IpFamily, Link};
+use ferrolb_vocab::{Instant, InterfaceName, IpFamily, Link, MacAddr, NodeName};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
@@ -25,9 +25,10 @@ use tracing::{info, trace};
 use crate::metrics::L2Metrics;
 use crate::packet::Received;
 use listeners::Listeners;
-pub use listeners::{L2Status, ListenerError};
+pub use status::{L2Status, ListenerError};
 
 mod listeners;
+mod status;
 
 /// A running driver.
 #[derive(Debug)]
@@ -55,13 +56,15 @@ pub struct DriverGone;
 
 #[derive(Debug)]
 enum Command {
-    Announce(IpAddr, BTreeSet<InterfaceName>),
+    Announce(IpAddr, BTreeSet<InterfaceName>, Start),
     Withdraw(IpAddr),
+    SetFellows(BTreeMap<MacAddr, NodeName>),
 }
 
 impl L2Handle {
-    /// Answers for `address` on exactly `interfaces` from now on, present or not, and announces
-    /// it where it was not answered for before. Waits while [`COMMAND_QUEUE`] commands are queued.
+    /// Answers for `address` on exactly `interfaces` from now on, present or not. Where it was not
+    /// answered for before it is announced, and probed for first if `how` says so. Waits while
+    /// [`COMMAND_QUEUE`] commands are queued.
     ///
     /// # Errors
     /// The driver has stopped.
@@ -69,8 +72,9 @@ impl L2Handle {
         &self,
         address: IpAddr,
         interfaces: BTreeSet<InterfaceName>,
+        how: Start,
     ) -> Result<(), DriverGone> {
-        self.send(Command::Announce(address, interfaces)).await
+        self.send(Command::Announce(address, interfaces, how)).await
     }
 
     /// Stops answering for `address`. Waits while [`COMMAND_QUEUE`] commands are queued.
@@ -79,6 +83,15 @@ impl L2Handle {
     /// The driver has stopped.
     pub async fn withdraw(&self, address: IpAddr) -> Result<(), DriverGone> {
         self.send(Command::Withdraw(address)).await
+    }
+
+    /// Tells which hardware addresses are other nodes': their claims may only be early. No conflict is
+    /// defended before. Waits while [`COMMAND_QUEUE`] commands are queued.
+    ///
+    /// # Errors
+    /// The driver has stopped.
+    pub async fn set_fellows(&self, fellows: BTreeMap<MacAddr, NodeName>) -> Result<(), DriverGone> {
+        self.send(Command::SetFellows(fellows)).await
     }
 
     /// What is up and what is not. The channel closes when the driver stops.
@@ -96,13 +109,14 @@ impl L2Driver {
     /// Starts a driver on the present runtime. The sockets it opens belong to the network
     /// namespace of the runtime's threads.
     #[must_use]
-    pub fn spawn(links: watch::Receiver<Vec<Link>>, metrics: L2Metrics) -> Self {
+    pub fn spawn(links: watch::Receiver<Vec<Link>>, intervals: Intervals, metrics: L2Metrics) -> Self {
         let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
         let (events, event_receiver) = mpsc::channel(EVENT_QUEUE);
         let (status_sender, status) = watch::channel(L2Status::default());
         let driver = Driver {
-            announcer: Announcer::default(),
-            listeners: Listeners::new(metrics.clone(), status_sender),
+            announcer: Announcer::new(intervals),
+            listeners: Listeners::new(metrics.clone(), status_sender.clone()),
+            status: status_sender,
             links,
             commands,
             events,
@@ -119,6 +133,7 @@ impl L2Driver {
 struct Driver {
     announcer: Announcer,
     listeners: Listeners,
+    status: watch::Sender<L2Status>,
     links: watch::Receiver<Vec<Link>>,
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<Event>,
@@ -130,6 +145,8 @@ impl Driver {
         self.on_links();
         let mut links_followed = true;
         loop {
+            // First what has been heard: an answer that waits in a socket comes before the time is up.
+            self.receive();
             let now = clock::now();
             self.announcer.handle_timeout(now);
             self.drain();
@@ -144,7 +161,7 @@ impl Driver {
                     links_followed = changed.is_ok();
                     self.on_links();
                 }
-                () = self.listeners.readable() => self.on_readable(),
+                () = self.listeners.readable() => {}
                 () = sleep_to(deadline) => {}
             }
         }
@@ -169,8 +186,11 @@ impl Driver {
 
     fn apply(&mut self, command: Command, now: Instant) {
         match command {
-            Command::Announce(address, interfaces) => self.announcer.announce(address, &interfaces, now),
-            Command::Withdraw(address) => self.announcer.withdraw(address, now),
+            Command::Announce(address, interfaces, how) => {
+                self.announcer.announce(address, &interfaces, how, now);
+            }
+            Command::Withdraw(address) => self.announcer.withdraw(address),
+            Command::SetFellows(fellows) => self.announcer.set_fellows(fellows),
         }
     }
 
@@ -196,11 +216,12 @@ impl Driver {
         for (interface, protocol) in self.listeners.update(&self.announcer.listening(), now) {
             self.announcer.reannounce(&interface, protocol, now);
         }
+        self.publish_occupied();
     }
 
     /// Handles what has arrived, on every interface up to [`RECEIVE_BATCH`] frames: a flood on one
     /// keeps neither the others nor a command waiting.
-    fn on_readable(&mut self) {
+    fn receive(&mut self) {
         let mut buffer = [0; FRAME_MAX];
         for (interface, protocol) in self.listeners.open() {
             for _ in 0..RECEIVE_BATCH {
@@ -220,6 +241,8 @@ impl Driver {
         match self.announcer.handle_packet(interface, frame, now) {
             Ok(Handled::Request(protocol)) => self.metrics.request(interface, protocol),
             Ok(Handled::Conflict(protocol)) => self.metrics.conflict(interface, protocol),
+            // The event says it.
+            Ok(Handled::Occupied(_)) => {}
             Err(dropped) => self.on_dropped(interface, dropped),
         }
         self.drain();
@@ -231,22 +254,42 @@ impl Driver {
     }
 
     fn drain(&mut self) {
-        while let Some(Transmit { interface, address, kind, frame }) = self.announcer.poll_transmit() {
-            let protocol = IpFamily::of(address).into();
-            let sent = self.listeners.send((&interface, protocol), &frame, clock::now());
-            match sent {
+        while let Some(transmit) = self.announcer.poll_transmit() {
+            let interface = &transmit.interface;
+            let protocol = IpFamily::of(transmit.address).into();
+            let now = clock::now();
+            match self.listeners.send((interface, protocol), &transmit.frame, now) {
                 Ok(()) => {
-                    trace!(%interface, ip = %address, reason = kind.name(), "frame sent");
-                    self.metrics.sent(&interface, protocol, kind);
+                    trace!(%interface, ip = %transmit.address, reason = transmit.kind.name(), "frame sent");
+                    self.metrics.sent(interface, protocol, transmit.kind);
                 }
-                Err(reason) => self.metrics.drop(reason),
+                Err(reason) => {
+                    self.metrics.drop(reason);
+                    self.announcer.handle_unsent(&transmit, now);
+                }
             }
         }
+        let mut occupied_changed = false;
         while let Some(event) = self.announcer.poll_event() {
+            occupied_changed |= matches!(event, Event::Occupied(_) | Event::Free { .. });
             if self.events.try_send(event).is_err() {
                 self.metrics.drop("EventQueueFull");
             }
         }
+        if occupied_changed {
+            self.publish_occupied();
+        }
+    }
+
+    /// Shows who has addresses that are wanted here: all of it, so that a lost event does no harm.
+    fn publish_occupied(&self) {
+        let occupied = self.announcer.occupied();
+        self.metrics.occupied(occupied.len());
+        self.status.send_if_modified(|status| {
+            let changed = status.occupied != occupied;
+            status.occupied = occupied;
+            changed
+        });
     }
 }
 
@@ -263,7 +306,7 @@ async fn sleep_to(deadline: Option<Instant>) {
 pub const COMMAND_QUEUE: usize = 1024;
 
 /// The events that may wait for their receiver. They are rare: one for each address, interface
-/// and [`CONFLICT_REPORT_INTERVAL`](ferrolb_l2::announcer::CONFLICT_REPORT_INTERVAL).
+/// and [`CONFLICT_REPORT_INTERVAL`](ferrolb_l2::schedule::CONFLICT_REPORT_INTERVAL).
 pub const EVENT_QUEUE: usize = 256;
 
 /// Frames read from a socket before the others get their turn.

@@ -1,10 +1,11 @@
 //! What the layer 2 driver counts.
 
-use ferrolb_l2::{Protocol, TransmitKind};
+use ferrolb_l2::{Protocol, Purpose, TransmitKind};
 use ferrolb_vocab::InterfaceName;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 /// The counters of the layer 2 driver. Clones count into the same series.
@@ -14,6 +15,9 @@ pub struct L2Metrics {
     responses: Family<ByProtocol, Counter>,
     announcements: Family<ByKind, Counter>,
     conflicts: Family<ByProtocol, Counter>,
+    defences: Family<ByProtocol, Counter>,
+    probes: Family<ByProtocol, Counter>,
+    occupied: Gauge,
     failures: Family<ByProtocol, Counter>,
     drops: Family<ByReason, Counter>,
 }
@@ -66,6 +70,21 @@ impl L2Metrics {
             metrics.conflicts.clone(),
         );
         registry.register(
+            "ferrolb_l2_defences",
+            "ARP Announcements and Neighbor Advertisements sent against another station's claim",
+            metrics.defences.clone(),
+        );
+        registry.register(
+            "ferrolb_l2_probes",
+            "ARP Probes and solicitations for Duplicate Address Detection sent",
+            metrics.probes.clone(),
+        );
+        registry.register(
+            "ferrolb_l2_occupied_addresses",
+            "Addresses, each counted per interface, that are not announced because another station has them",
+            metrics.occupied.clone(),
+        );
+        registry.register(
             "ferrolb_l2_listener_failures",
             "Sockets that could not be opened or failed",
             metrics.failures.clone(),
@@ -95,11 +114,20 @@ impl L2Metrics {
     }
 
     pub(crate) fn sent(&self, interface: &InterfaceName, protocol: Protocol, kind: TransmitKind) {
-        if kind.is_announcement() {
-            let labels = ByKind { interface: interface.to_string(), kind: kind.name() };
-            self.announcements.get_or_create(&labels).inc();
-        } else {
-            self.responses.get_or_create(&ByProtocol::new(interface, protocol)).inc();
-        }
+        let counters = match kind.purpose() {
+            Purpose::Reply => &self.responses,
+            Purpose::Probe => &self.probes,
+            Purpose::Defence => &self.defences,
+            Purpose::Announcement => {
+                let labels = ByKind { interface: interface.to_string(), kind: kind.name() };
+                self.announcements.get_or_create(&labels).inc();
+                return;
+            }
+        };
+        counters.get_or_create(&ByProtocol::new(interface, protocol)).inc();
+    }
+
+    pub(crate) fn occupied(&self, count: usize) {
+        self.occupied.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 }

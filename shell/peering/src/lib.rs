@@ -4,9 +4,10 @@
 //! this crate feeds with packets and time. BGP and BFD are not here yet.
 //!
 //! # Layout
-//! [`liveness`] drives [`ferrolb_liveness::Mesh`] on a thread of its own: `spawn` gives a handle
+//! [`handover`] lets a speaker follow another on its node. [`liveness`] drives [`ferrolb_liveness::Mesh`] on a thread of its own: `spawn` gives a handle
 //! to say what is wanted, a view to read who is alive, and events to log.
 
+pub mod handover;
 pub mod liveness;
 
 pub use liveness::{Liveness, LivenessConfig, LivenessHandle, LivenessMetrics, LivenessView, SpawnError};

@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{io, thread};
 
-use ferrolb_liveness::{Event, Mesh, Timing};
-use ferrolb_vocab::{IpFamily, NodeName};
+use ferrolb_liveness::{Event, KeyRing, Mesh, Timing};
+use ferrolb_vocab::{Epoch, IpFamily, NodeName};
 use ferrolb_wire::mesh::NameError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -31,6 +31,7 @@ use sockets::Sockets;
 
 mod driver;
 mod metrics;
+mod refusals;
 mod sockets;
 
 /// Events that wait to be logged; beyond it they are counted as drops with reason
@@ -47,6 +48,8 @@ pub struct LivenessConfig {
     pub node: NodeName,
     /// How often and how long, the same on every node.
     pub timing: Timing,
+    /// What speakers know each other by.
+    pub keys: KeyRing,
     /// The addresses to listen on and send from, one per family: the node's `InternalIP`s, or the
     /// unspecified addresses where the kernel picks an `InternalIP` as the source by itself;
     /// peers refuse what comes from another address. A family that this host does not have is
@@ -56,13 +59,21 @@ pub struct LivenessConfig {
     pub port: u16,
 }
 
-/// Who is alive, as this node sees it.
+/// Who is alive and owns what, as this node sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LivenessView {
-    /// The nodes that may own addresses; this node itself while it announces itself.
+    /// The nodes that may own addresses; this node itself while it announces itself. Without
+    /// those that are about to leave.
     pub alive: BTreeSet<NodeName>,
-    /// Whether each peer has been heard or missed, so that `alive` presumes nothing.
+    /// The nodes that are up and about to leave; this node itself if it is.
+    pub leaving: BTreeSet<NodeName>,
+    /// Whether each peer has been heard or missed, and the claims of each that is alive are
+    /// known, so that nothing here is presumed.
     pub settled: bool,
+    /// What the peers that are alive, also if they are leaving, own.
+    pub claims: Arc<BTreeMap<NodeName, BTreeMap<IpAddr, Epoch>>>,
+    /// The highest epoch ever heard of each address, this node's own included.
+    pub highest_epochs: Arc<BTreeMap<IpAddr, Epoch>>,
 }
 
 /// A running driver.
@@ -90,7 +101,11 @@ pub struct LivenessHandle {
 /// What the driver shall do, all of it, at any time.
 #[derive(Clone, Debug, Default)]
 struct Wanted {
+    /// Others than those at the start.
+    keys: Option<Arc<KeyRing>>,
     peers: Option<Arc<BTreeMap<NodeName, Vec<SocketAddr>>>>,
+    claims: Option<Arc<BTreeMap<IpAddr, Epoch>>>,
+    is_leaving: bool,
     presence: Presence,
 }
 
@@ -133,7 +148,7 @@ pub enum SpawnError {
 /// # Errors
 /// A socket cannot be opened, or the node's name cannot be sent.
 pub fn spawn(config: LivenessConfig, metrics: LivenessMetrics) -> Result<Liveness, SpawnError> {
-    let mesh = Mesh::new(config.node, incarnation(), config.timing)?;
+    let mesh = Mesh::new(config.node, incarnation(), config.timing, config.keys)?;
     let (waker, wakened) = wake_pair().map_err(SpawnError::Thread)?;
     let sockets = Sockets::open(&config.bind, config.port, wakened)?;
     let families = sockets.families();
@@ -159,6 +174,25 @@ impl LivenessHandle {
         };
         let peers = nodes.into_iter().map(|(node, addresses)| (node, located(addresses))).collect();
         self.want(|wanted| wanted.peers = Some(Arc::new(peers)));
+    }
+
+    /// Replaces what this speaker owns, which every peer is told as soon as it is announced.
+    pub fn set_claims(&self, claims: BTreeMap<IpAddr, Epoch>) {
+        let is_known = self.wanted.borrow().claims.as_deref() == Some(&claims);
+        if !is_known {
+            self.want(|wanted| wanted.claims = Some(Arc::new(claims)));
+        }
+    }
+
+    /// Replaces the keys; see [`KeyRing`] for the order of a rotation.
+    pub fn set_keys(&self, keys: KeyRing) {
+        self.want(|wanted| wanted.keys = Some(Arc::new(keys)));
+    }
+
+    /// Whether this speaker is about to leave: its addresses are up for taking, and it owns them
+    /// until others do.
+    pub fn set_leaving(&self, is_leaving: bool) {
+        self.want(|wanted| wanted.is_leaving = is_leaving);
     }
 
     /// Begins to announce this speaker: from now on it can own addresses.
@@ -193,11 +227,11 @@ fn wake_pair() -> io::Result<(UnixStream, UnixStream)> {
     Ok((waker, wakened))
 }
 
-/// Larger in every later run: nanoseconds since 1970. A clock that was set back costs the peers
+/// Larger in every later run, and not 0: nanoseconds since 1970. A clock that was set back costs the peers
 /// [`ferrolb_liveness::FORGET_AFTER`] until they listen again.
 fn incarnation() -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
+    u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX).max(1)
 }
 
 #[cfg(test)]

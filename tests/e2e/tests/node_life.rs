@@ -7,6 +7,28 @@ use ferrolb_e2e::{Cluster, eventually, say, service_yaml, stays};
 const LB: &str = "http://192.168.100.240";
 const LB_SA: &str = "http://192.168.100.241";
 
+/// From now on the first node in the order owns an address whenever it can, as with MetalLB.
+fn fail_back(cluster: &Cluster) {
+    cluster.kubectl(&[
+        "annotate",
+        "l2advertisement",
+        "lb",
+        "-n",
+        "metallb-system",
+        "ferrolb.io/failback=true",
+    ]);
+}
+
+/// Nothing moves without need: every move breaks connections.
+fn keeps(cluster: &Cluster, service: &str, node: &str) {
+    stays(&format!("{node} announces {service}"), Duration::from_secs(3), || {
+        match cluster.announcer_now(service)? {
+            found if found == node => Ok(()),
+            found => Err(found),
+        }
+    });
+}
+
 #[test]
 fn the_death_of_the_control_plane_node_moves_its_address_without_an_api_server() {
     let cluster = Cluster::fresh();
@@ -23,13 +45,14 @@ fn the_death_of_the_control_plane_node_moves_its_address_without_an_api_server()
         let ready = ready.map_err(|error| error.to_string())?;
         if ready.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&ready.stderr).into()) }
     });
-    cluster.wait_announcer("svc-lb", "master");
+    cluster.wait_announcer("svc-lb", "worker2");
+    keeps(&cluster, "svc-lb", "worker2");
     cluster.wait_addresses("svc-lb", &["192.168.100.240"]);
     assert!(cluster.curl(LB).starts_with("You've hit rs-web-v1-"));
 }
 
 #[test]
-fn a_dead_worker_is_replaced_and_returns() {
+fn a_dead_worker_is_replaced_and_takes_nothing_when_it_returns() {
     let cluster = Cluster::fresh();
     cluster.create_pool();
     cluster.create_web();
@@ -40,7 +63,7 @@ fn a_dead_worker_is_replaced_and_returns() {
     assert_eq!(dead, "worker2", "by its hash");
     let killed = Instant::now();
     cluster.lab.kill_node(&dead).expect("the node dies");
-    eventually("another node announces", || match cluster.announcer_now("svc-lb-sa")? {
+    let heir = eventually("another node announces", || match cluster.announcer_now("svc-lb-sa")? {
         node if node == dead => Err(node),
         node => Ok(node),
     });
@@ -53,12 +76,16 @@ fn a_dead_worker_is_replaced_and_returns() {
         Ok(())
     });
     cluster.lab.start_node(&dead).expect("the node comes back");
+    cluster.kubectl(&["rollout", "status", "daemonset/speaker", "-n", "ferrolb-system", "--timeout=60s"]);
+    keeps(&cluster, "svc-lb-sa", &heir);
+    cluster.curl(LB_SA);
+    fail_back(&cluster);
     cluster.wait_announcer("svc-lb-sa", &dead);
     cluster.curl(LB_SA);
 }
 
 #[test]
-fn the_exclusion_label_moves_an_address_and_its_removal_moves_it_back() {
+fn the_exclusion_label_moves_an_address_and_its_removal_moves_it_back_where_asked_for() {
     let cluster = Cluster::fresh();
     cluster.create_pool();
     cluster.create_web();
@@ -67,6 +94,8 @@ fn the_exclusion_label_moves_an_address_and_its_removal_moves_it_back() {
     cluster.wait_announcer("svc-lb", "worker2");
     cluster.curl(LB);
     cluster.kubectl(&["label", "node", "master", &format!("{label}-")]);
+    keeps(&cluster, "svc-lb", "worker2");
+    fail_back(&cluster);
     cluster.wait_announcer("svc-lb", "master");
     cluster.curl(LB);
 }
@@ -75,6 +104,7 @@ fn the_exclusion_label_moves_an_address_and_its_removal_moves_it_back() {
 fn an_unavailable_network_moves_an_address() {
     let cluster = Cluster::fresh();
     cluster.create_pool();
+    fail_back(&cluster);
     cluster.create_web();
     let set = |status: &str| {
         let condition = format!(
@@ -114,11 +144,33 @@ fn restarting_the_speakers_leaves_the_address_where_it_belongs() {
         ]);
     });
     say(&format!("longest gap while all speakers restarted: {:.2} s", gap.as_secs_f64()));
+    keeps(&cluster, "svc-lb", "master");
+    cluster.curl(LB);
+    let events = cluster.events("svc-lb").join("\n");
+    assert!(!events.contains("worker"), "each speaker is followed by one on its own node\n{events}");
+}
+
+#[test]
+fn a_drained_node_gives_its_address_up_without_a_failed_request() {
+    let cluster = Cluster::fresh();
+    cluster.create_pool();
+    cluster.create_web();
+    let taint = "ferrolb.io/drain=now:NoSchedule";
+    let gap = cluster.longest_gap(LB, || {
+        cluster.kubectl(&["taint", "node", "master", taint]);
+        cluster.wait_announcer("svc-lb", "worker2");
+    });
+    say(&format!("longest gap between two answers in a drain: {:.3} s", gap.as_secs_f64()));
+    cluster.kubectl(&["taint", "node", "master", &format!("{taint}-")]);
+    keeps(&cluster, "svc-lb", "worker2");
+
+    cluster.kubectl(&["cordon", "worker2"]);
+    keeps(&cluster, "svc-lb", "worker2");
+    cluster.kubectl(&["uncordon", "worker2"]);
+    cluster.kubectl(&["annotate", "node", "worker2", "ferrolb.io/drain=true"]);
     cluster.wait_announcer("svc-lb", "master");
     cluster.curl(LB);
-    // worker1 is last in the order of this address: while one of the others lives, it never owns it.
-    let events = cluster.events("svc-lb").join("\n");
-    assert!(!events.contains("worker1"), "a speaker that starts believes itself alone\n{events}");
+    cluster.kubectl(&["annotate", "node", "worker2", "ferrolb.io/drain-"]);
 }
 
 #[test]

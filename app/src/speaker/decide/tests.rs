@@ -1,6 +1,6 @@
 use super::*;
-use ferrolb_plan::{Advertisements, L2Advertisement, Node, Pool, Service, ServingEndpoints};
-use ferrolb_vocab::{Labels, LinkAddress, MacAddr, ObjectName};
+use ferrolb_plan::{Advertisements, L2Advertisement, Node, Ownership, Pool, Service, ServingEndpoints};
+use ferrolb_vocab::{Epoch, Instant, Labels, LinkAddress, MacAddr, ObjectName};
 
 fn key() -> ServiceKey {
     ServiceKey::new("default", "web")
@@ -45,7 +45,13 @@ fn facts() -> Facts {
         flags: [LinkFlag::Up, LinkFlag::Carrier, LinkFlag::Broadcast].into(),
         addresses: vec![address],
     };
-    Facts { links: vec![eth0], alive: ["worker2".into()].into(), pod: "speaker-x".into() }
+    Facts {
+        now: Instant::ORIGIN,
+        links: vec![eth0],
+        alive: ["worker2".into()].into(),
+        ownership: Ownership { is_settled: true, ..Ownership::default() },
+        pod: "speaker-x".into(),
+    }
 }
 
 fn decider() -> Decider {
@@ -93,8 +99,16 @@ fn the_exclusion_label_counts_unless_it_is_to_be_ignored() {
 #[test]
 fn a_missing_interface_is_told_and_nothing_is_announced() {
     let interfaces = ["eth9".into()].into();
-    let view = || advertised(L2Advertisement { interfaces, ..L2Advertisement::default() });
-    let pass = decider().decide(view(), &facts());
+    let advertisement = L2Advertisement { interfaces, ..L2Advertisement::default() };
+    let view = || advertised(advertisement.clone());
+    let mut decider = decider();
+    let pass = decider.decide(view(), &facts());
+    assert!(pass.actions.is_empty() && told(&pass).is_empty(), "the other node may have it");
+    let back = [("192.168.100.240".parse().unwrap(), Epoch::STANDS_BACK)];
+    assert_eq!(pass.claims, back.into());
+    let mut facts = facts();
+    facts.ownership.claims = [("worker2".into(), back.into())].into();
+    let pass = decider.decide(view(), &facts);
     assert!(pass.actions.is_empty() && pass.report.announced.is_empty());
     let [message] = told(&pass)[..] else { panic!("{pass:?}") };
     assert!(message.starts_with("NoUsableInterface: the interfaces specified by LB IP \"192.168.100.240\""));
@@ -118,4 +132,28 @@ fn the_node_state_shows_what_can_carry_announcements() {
     let state = decider.decide(view(), &facts).report.node_state;
     let [link] = &state.links[..] else { panic!("{state:?}") };
     assert_eq!((link.name.as_str(), link.subnets.as_slice()), ("eth0", &["192.168.100.0/24".to_owned()][..]));
+}
+
+#[test]
+fn beside_metallbs_speakers_nothing_is_announced() {
+    let beside = |speakers: &[&str], controllers: &[&str]| {
+        let names =
+            |names: &[&str]| names.iter().map(|name| ObjectName::new("metallb-system", *name)).collect();
+        SpeakerView {
+            metallb: MetalLbPods { controllers: names(controllers), speakers: names(speakers) },
+            ..view()
+        }
+    };
+    let mut decider = decider();
+    assert_eq!(
+        decider.decide(beside(&[], &["controller-a"]), &facts()).actions.len(),
+        1,
+        "it announces nothing"
+    );
+    let pass = decider.decide(beside(&["speaker-b"], &[]), &facts());
+    assert_eq!(pass.actions, [Action::Withdraw("192.168.100.240".parse().unwrap())]);
+    assert!(pass.report.announced.is_empty() && decider.verdicts().is_empty());
+    assert!(!pass.report.node_state.links.is_empty(), "the node goes on to report itself");
+    let pass = decider.decide(beside(&[], &[]), &facts());
+    assert_eq!(told(&pass), ["announcing from node \"master\" with protocol \"layer2\""]);
 }

@@ -9,12 +9,10 @@ use ferrolb_wire::cursor::Reader;
 use ferrolb_wire::ethernet::{EtherType, Header};
 use ferrolb_wire::ndp::{Message, Packet, Solicitation};
 
-use super::{
-    Announcer, CONFLICT_REPORT_INTERVAL, EVENT_QUEUE_MAX, LinkState, REPLIES_BURST, REPLIES_PER_SECOND,
-};
+use super::{Announcer, LinkState};
+use crate::claim::{Evidence, Meaning, State};
 use crate::frames;
-use crate::rate::RateLimit;
-use crate::verdict::{Conflict, Dropped, Event, Handled, Protocol, TransmitKind};
+use crate::verdict::{Dropped, Handled, Protocol, Transmit, TransmitKind};
 
 /// A frame being handled.
 #[derive(Clone, Copy)]
@@ -56,13 +54,17 @@ impl Announcer {
         if self.is_own(packet.sender_hardware) {
             return Err(Dropped::Own);
         }
-        // RFC 5227 §2.4: the sender IP address is ours, the sender hardware address is not.
-        let conflict = self.note_conflict(received, packet.sender_ip.into(), packet.sender_hardware);
+        let heard = if packet.is_probe() {
+            (packet.target_ip.into(), Evidence::Probe)
+        } else {
+            (packet.sender_ip.into(), Evidence::Claim)
+        };
+        let meaning = self.hear(heard, packet.sender_hardware, received.interface, received.now);
         let answered = match packet.operation {
             arp::Operation::Request => self.answer_request(received, &packet),
             arp::Operation::Reply => Err(Dropped::NotOwned),
         };
-        if conflict { Ok(Handled::Conflict(Protocol::Arp)) } else { answered }
+        handled(meaning, Protocol::Arp, answered)
     }
 
     fn on_ndp(&mut self, received: Received<'_>, payload: &[u8]) -> Result<Handled, Dropped> {
@@ -71,27 +73,37 @@ impl Announcer {
             return Err(Dropped::OtherDestination);
         }
         let packet = Packet::parse(payload).map_err(Dropped::Ndp)?;
-        let (claimed, link_layer) = match packet.message {
-            Message::Solicitation(solicitation) => (packet.source, solicitation.source_link_layer),
-            Message::Advertisement(advertisement) => (advertisement.target, advertisement.target_link_layer),
+        // RFC 4861 §7.2.3 and §7.2.5: a solicitation's source and an advertisement's target would
+        // be entered into a cache.
+        let (heard, link_layer) = match packet.message {
+            Message::Solicitation(Solicitation { target, .. }) if packet.source.is_unspecified() => {
+                ((target.into(), Evidence::Probe), None)
+            }
+            Message::Solicitation(solicitation) => {
+                ((packet.source.into(), Evidence::Claim), solicitation.source_link_layer)
+            }
+            Message::Advertisement(advertisement) => {
+                ((advertisement.target.into(), Evidence::Claim), advertisement.target_link_layer)
+            }
         };
         let claimant = link_layer.unwrap_or(heard_from);
         if self.is_own(claimant) {
             return Err(Dropped::Own);
         }
-        // RFC 4861 §7.2.3 and §7.2.5: either would enter the claimant into a cache. RFC 4862
-        // §5.4.4: an advertisement for an address of ours says that it is not unique.
-        let conflict = self.note_conflict(received, claimed.into(), claimant);
+        let meaning = self.hear(heard, claimant, received.interface, received.now);
         let answered = match packet.message {
             Message::Solicitation(solicitation) => self.answer_solicitation(received, &packet, &solicitation),
             Message::Advertisement(_) => Err(Dropped::NotOwned),
         };
-        if conflict { Ok(Handled::Conflict(Protocol::Ndp)) } else { answered }
+        handled(meaning, Protocol::Ndp, answered)
     }
 
     fn answer_request(&mut self, received: Received<'_>, request: &arp::Packet) -> Result<Handled, Dropped> {
         let address = IpAddr::V4(request.target_ip);
-        self.owned_on(address, received.interface)?;
+        self.announced_on(address, received.interface)?;
+        if request.is_announcement() && self.fellow(request.sender_hardware).is_some() {
+            return Err(Dropped::Fellow);
+        }
         let frame = frames::arp_reply(received.link.mac, request);
         self.reply(received, address, TransmitKind::ArpReply, frame)?;
         Ok(Handled::Request(Protocol::Arp))
@@ -104,19 +116,20 @@ impl Announcer {
         solicitation: &Solicitation,
     ) -> Result<Handled, Dropped> {
         let address = IpAddr::V6(solicitation.target);
-        self.owned_on(address, received.interface)?;
-        if !received.link.has_link_local {
-            return Err(Dropped::NoLinkLocal);
-        }
+        self.announced_on(address, received.interface)?;
         let Received { link, header, .. } = received;
         let frame = frames::answer(link.mac, packet.source, solicitation, header.source);
         self.reply(received, address, TransmitKind::Advertisement, frame)?;
         Ok(Handled::Request(Protocol::Ndp))
     }
 
-    fn owned_on(&self, address: IpAddr, interface: &InterfaceName) -> Result<(), Dropped> {
+    fn announced_on(&self, address: IpAddr, interface: &InterfaceName) -> Result<(), Dropped> {
         let claims = self.claims.get(&address).ok_or(Dropped::NotOwned)?;
-        claims.contains_key(interface).then_some(()).ok_or(Dropped::OtherInterface)
+        match claims.get(interface).ok_or(Dropped::OtherInterface)?.state {
+            State::Waiting => Err(Dropped::NoLinkLocal),
+            State::Probing(_) => Err(Dropped::NotAnnounced),
+            State::Announced(_) => Ok(()),
+        }
     }
 
     fn reply(
@@ -126,14 +139,12 @@ impl Announcer {
         kind: TransmitKind,
         frame: Vec<u8>,
     ) -> Result<(), Dropped> {
-        let limit = self
-            .replies
-            .entry(received.interface.clone())
-            .or_insert(RateLimit::new(REPLIES_PER_SECOND, REPLIES_BURST));
-        if !limit.admit(received.now) {
+        let Received { interface, header, now, .. } = received;
+        if !self.replies.entry(interface.clone()).or_default().admit(header.source, now) {
             return Err(Dropped::RateLimited);
         }
-        self.transmit(received.interface, address, kind, frame).then_some(()).ok_or(Dropped::QueueFull)
+        let transmit = Transmit { interface: interface.clone(), address, kind, frame };
+        self.transmit(transmit).then_some(()).ok_or(Dropped::QueueFull)
     }
 
     /// Whether `mac` is one of this host's: RFC 5227 §2.4 compares with all its interfaces,
@@ -141,18 +152,18 @@ impl Announcer {
     fn is_own(&self, mac: MacAddr) -> bool {
         self.links.values().any(|link| link.mac == mac)
     }
+}
 
-    /// Whether `address` is ours on the interface where `mac` claims it; if so, that is reported.
-    fn note_conflict(&mut self, received: Received<'_>, address: IpAddr, mac: MacAddr) -> bool {
-        let Received { interface, now, .. } = received;
-        let Some(claim) = self.claims.get_mut(&address).and_then(|claims| claims.get_mut(interface)) else {
-            return false;
-        };
-        let is_recent = |reported: Instant| now.saturating_since(reported) < CONFLICT_REPORT_INTERVAL;
-        if !claim.conflict_reported.is_some_and(is_recent) && self.events.len() < EVENT_QUEUE_MAX {
-            claim.conflict_reported = Some(now);
-            self.events.push_back(Event::Conflict(Conflict { address, mac, interface: interface.clone() }));
-        }
-        true
+/// What became of a packet that was answered, or not, and had a meaning of its own.
+fn handled(
+    meaning: Meaning,
+    protocol: Protocol,
+    answered: Result<Handled, Dropped>,
+) -> Result<Handled, Dropped> {
+    match meaning {
+        Meaning::Nothing => answered,
+        Meaning::Passing => answered.or(Err(Dropped::Fellow)),
+        Meaning::Occupied => Ok(Handled::Occupied(protocol)),
+        Meaning::Conflict => Ok(Handled::Conflict(protocol)),
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
-use crate::schedule::BURST;
-use crate::verdict::{Conflict, Dropped, Handled};
+use crate::rate::{REPLIES_BURST, REPLIES_PER_ASKER_BURST};
+use crate::schedule::{BURST, REFRESH_INTERVAL};
+use crate::verdict::{Conflict, Dropped, Handled, TransmitKind};
 use core::net::Ipv4Addr;
 use ferrolb_vocab::{IpPrefix, LinkAddress};
 use ferrolb_wire::cursor::Reader;
@@ -9,6 +10,8 @@ use ferrolb_wire::ndp::{Advertisement, Message, Packet, Solicitation};
 use ferrolb_wire::{arp, ipv6};
 use std::vec;
 
+mod conflicts;
+mod probing;
 mod properties;
 
 const ETH0_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 0x10]);
@@ -43,6 +46,7 @@ fn eth1() -> (InterfaceName, LinkState) {
 
 fn announcer() -> Announcer {
     let mut announcer = Announcer::default();
+    announcer.set_fellows(BTreeMap::new());
     announcer.set_links([eth0(), eth1()].into(), at(0));
     announcer
 }
@@ -50,8 +54,8 @@ fn announcer() -> Announcer {
 /// One that owns both addresses on eth0 and has announced them long ago.
 fn settled() -> Announcer {
     let mut announcer = announcer();
-    announcer.announce(V4.into(), &on(&["eth0"]), at(0));
-    announcer.announce(V6.into(), &on(&["eth0"]), at(0));
+    announcer.announce(V4.into(), &on(&["eth0"]), Start::TakeOver, at(0));
+    announcer.announce(V6.into(), &on(&["eth0"]), Start::TakeOver, at(0));
     while announcer.poll_timeout().is_some_and(|(_, timer)| timer == Timer::Announce) {
         elapse(&mut announcer);
     }
@@ -65,8 +69,31 @@ fn elapse(announcer: &mut Announcer) -> (Instant, Vec<Transmit>) {
     (due, drain(announcer))
 }
 
+fn hear(announcer: &mut Announcer, frame: &[u8], ms: u64) -> Result<Handled, Dropped> {
+    announcer.handle_packet(&name("eth0"), frame, at(ms))
+}
+
 fn drain(announcer: &mut Announcer) -> Vec<Transmit> {
     core::iter::from_fn(|| announcer.poll_transmit()).collect()
+}
+
+fn events(announcer: &mut Announcer) -> Vec<Event> {
+    core::iter::from_fn(|| announcer.poll_event()).collect()
+}
+
+/// What is told of the station `mac` that has `address`.
+fn conflict(address: impl Into<IpAddr>, mac: MacAddr) -> Conflict {
+    Conflict { address: address.into(), mac, node: None, interface: name("eth0") }
+}
+
+/// An announcer that knows `OTHER_MAC` as another node's.
+fn with_fellow(mut announcer: Announcer) -> Announcer {
+    announcer.set_fellows([(OTHER_MAC, NodeName::from("worker-2"))].into());
+    announcer
+}
+
+fn kinds(transmits: &[Transmit]) -> Vec<TransmitKind> {
+    transmits.iter().map(|transmit| transmit.kind).collect()
 }
 
 fn only(transmits: &[Transmit]) -> &Transmit {
@@ -241,13 +268,12 @@ fn duplicate_address_detection_of_an_owned_address_is_answered_to_all_nodes() {
 #[test]
 fn an_address_is_announced_at_once_and_then_by_the_schedule() {
     let mut announcer = announcer();
-    announcer.announce(V4.into(), &on(&["eth0"]), at(500));
+    announcer.announce(V4.into(), &on(&["eth0"]), Start::TakeOver, at(500));
     assert_eq!(announcer.poll_timeout(), Some((at(500), Timer::Announce)));
     for offset in BURST {
         let (due, transmits) = elapse(&mut announcer);
         assert_eq!(due, at(500) + offset);
-        let kinds: Vec<_> = transmits.iter().map(|transmit| transmit.kind).collect();
-        assert_eq!(kinds, [TransmitKind::ArpAnnouncement, TransmitKind::ArpAnnouncementReply]);
+        assert_eq!(kinds(&transmits), [TransmitKind::ArpAnnouncement, TransmitKind::ArpAnnouncementReply]);
         for (transmit, expected) in transmits
             .iter()
             .zip([arp::Packet::announcement(ETH0_MAC, V4), arp::Packet::announcement_reply(ETH0_MAC, V4)])
@@ -270,7 +296,7 @@ fn an_address_is_announced_at_once_and_then_by_the_schedule() {
 fn an_ipv6_address_is_announced_by_unsolicited_advertisements() {
     // rfc4861 7.2.6: to all nodes, Solicited zero, Override one.
     let mut announcer = announcer();
-    announcer.announce(V6.into(), &on(&["eth0"]), at(0));
+    announcer.announce(V6.into(), &on(&["eth0"]), Start::TakeOver, at(0));
     let (_, transmits) = elapse(&mut announcer);
     let (header, packet) = parsed_ndp(only(&transmits));
     assert_eq!((header.destination, header.source), (multicast_mac(ipv6::ALL_NODES), ETH0_MAC));
@@ -288,7 +314,7 @@ fn an_ipv6_address_is_announced_by_unsolicited_advertisements() {
 #[test]
 fn a_late_driver_announces_once_and_goes_on_with_the_schedule() {
     let mut announcer = announcer();
-    announcer.announce(V4.into(), &on(&["eth0"]), at(0));
+    announcer.announce(V4.into(), &on(&["eth0"]), Start::TakeOver, at(0));
     announcer.handle_timeout(at(1500));
     assert_eq!(drain(&mut announcer).len(), 2);
     assert_eq!(announcer.poll_timeout(), Some((at(2000), Timer::Announce)));
@@ -298,9 +324,9 @@ fn a_late_driver_announces_once_and_goes_on_with_the_schedule() {
 fn to_announce_again_changes_nothing_and_another_interface_gets_its_own_burst() {
     let mut announcer = settled();
     let before = announcer.poll_timeout();
-    announcer.announce(V4.into(), &on(&["eth0"]), at(9000));
+    announcer.announce(V4.into(), &on(&["eth0"]), Start::TakeOver, at(9000));
     assert_eq!(announcer.poll_timeout(), before);
-    announcer.announce(V4.into(), &on(&["eth0", "eth1"]), at(9000));
+    announcer.announce(V4.into(), &on(&["eth0", "eth1"]), Start::TakeOver, at(9000));
     assert_eq!(announcer.poll_timeout(), Some((at(9000), Timer::Announce)));
     let (_, transmits) = elapse(&mut announcer);
     assert_eq!(transmits.len(), 2);
@@ -310,9 +336,9 @@ fn to_announce_again_changes_nothing_and_another_interface_gets_its_own_burst() 
 #[test]
 fn an_interface_taken_from_the_set_falls_silent_and_the_others_go_on() {
     let mut announcer = announcer();
-    announcer.announce(V4.into(), &on(&["eth0", "eth1"]), at(0));
+    announcer.announce(V4.into(), &on(&["eth0", "eth1"]), Start::TakeOver, at(0));
     announcer.handle_timeout(at(0));
-    announcer.announce(V4.into(), &on(&["eth1"]), at(0));
+    announcer.announce(V4.into(), &on(&["eth1"]), Start::TakeOver, at(0));
     assert!(drain(&mut announcer).iter().all(|transmit| transmit.interface == name("eth1")));
     let request = arp_to(MacAddr::BROADCAST, &arp::Packet::request(HOST_MAC, HOST_V4, V4));
     assert_eq!(announcer.handle_packet(&name("eth0"), &request, at(1)), Err(Dropped::OtherInterface));
@@ -323,9 +349,9 @@ fn an_interface_taken_from_the_set_falls_silent_and_the_others_go_on() {
 #[test]
 fn nothing_is_sent_after_a_withdrawal_not_even_what_was_queued() {
     let mut announcer = announcer();
-    announcer.announce(V4.into(), &on(&["eth0"]), at(0));
+    announcer.announce(V4.into(), &on(&["eth0"]), Start::TakeOver, at(0));
     announcer.handle_timeout(at(0));
-    announcer.withdraw(V4.into(), at(0));
+    announcer.withdraw(V4.into());
     assert_eq!(announcer.poll_transmit(), None);
     assert_eq!(announcer.poll_timeout(), None);
     assert!(announcer.listening().is_empty());
@@ -336,8 +362,8 @@ fn nothing_is_sent_after_a_withdrawal_not_even_what_was_queued() {
 #[test]
 fn a_late_interface_is_announced_on_and_listened_to() {
     let mut announcer = Announcer::default();
-    announcer.announce(V4.into(), &on(&["eth0"]), at(0));
-    announcer.announce(V6.into(), &on(&["eth0"]), at(0));
+    announcer.announce(V4.into(), &on(&["eth0"]), Start::TakeOver, at(0));
+    announcer.announce(V6.into(), &on(&["eth0"]), Start::TakeOver, at(0));
     assert_eq!(announcer.poll_timeout(), None, "there is no interface yet");
     assert!(announcer.listening().is_empty());
 
@@ -402,77 +428,26 @@ fn what_a_failed_socket_lost_is_announced_again() {
 }
 
 #[test]
-fn another_stations_claim_is_a_conflict_reported_once_in_an_interval() {
-    // rfc5227 2.4
-    let claims = [
-        arp_to(MacAddr::BROADCAST, &arp::Packet::announcement(OTHER_MAC, V4)),
-        arp_to(MacAddr::BROADCAST, &arp::Packet::announcement_reply(OTHER_MAC, V4)),
-        arp_to(MacAddr::BROADCAST, &arp::Packet::request(OTHER_MAC, V4, HOST_V4)),
-    ];
-    for frame in claims {
-        let mut announcer = settled();
-        let mut hear = |ms| announcer.handle_packet(&name("eth0"), &frame, at(ms));
-        assert_eq!(hear(10_000), Ok(Handled::Conflict(Protocol::Arp)));
-        assert_eq!(hear(10_001), Ok(Handled::Conflict(Protocol::Arp)), "each one counts");
-        assert_eq!(hear(20_000), Ok(Handled::Conflict(Protocol::Arp)));
-        let conflict = Conflict { address: V4.into(), mac: OTHER_MAC, interface: name("eth0") };
-        assert_eq!(announcer.poll_event(), Some(Event::Conflict(conflict.clone())));
-        assert_eq!(announcer.poll_event(), Some(Event::Conflict(conflict)));
-        assert_eq!(announcer.poll_event(), None);
-    }
-}
-
-#[test]
-fn a_neighbor_discovery_claim_is_a_conflict_whoever_carries_it() {
-    let cases = [
-        // rfc4862 5.4.4
-        (ndp_from(HOST_MAC, &advertisement(V6, Some(OTHER_MAC))), OTHER_MAC),
-        (ndp_from(OTHER_MAC, &advertisement(V6, None)), OTHER_MAC),
-        // rfc4861 7.2.3: the source would be entered into caches with the option's address.
-        (
-            ndp_from(
-                HOST_MAC,
-                &Packet {
-                    source: V6,
-                    destination: solicited_node(HOST_V6),
-                    message: Message::Solicitation(Solicitation {
-                        target: HOST_V6,
-                        source_link_layer: Some(OTHER_MAC),
-                    }),
-                },
-            ),
-            OTHER_MAC,
-        ),
-    ];
-    for (frame, mac) in cases {
-        let mut announcer = settled();
-        let handled = announcer.handle_packet(&name("eth0"), &frame, at(9000));
-        assert_eq!(handled, Ok(Handled::Conflict(Protocol::Ndp)));
-        let conflict = Conflict { address: V6.into(), mac, interface: name("eth0") };
-        assert_eq!(announcer.poll_event(), Some(Event::Conflict(conflict)));
-    }
-    let mut announcer = settled();
-    for (mac, dropped) in [(ETH1_MAC, Dropped::Own), (OTHER_MAC, Dropped::NotOwned)] {
-        let target = if mac == OTHER_MAC { HOST_V6 } else { V6 };
-        let frame = ndp_from(HOST_MAC, &advertisement(target, Some(mac)));
-        assert_eq!(announcer.handle_packet(&name("eth0"), &frame, at(9000)), Err(dropped));
-    }
-    assert_eq!(announcer.poll_event(), None);
-}
-
-#[test]
 fn a_flood_of_requests_is_answered_up_to_the_bound() {
     let mut announcer = settled();
-    let request = arp_to(MacAddr::BROADCAST, &arp::Packet::request(HOST_MAC, HOST_V4, V4));
-    let mut answered = 0;
-    for _ in 0..2 * REPLIES_BURST {
-        match announcer.handle_packet(&name("eth0"), &request, at(9000)) {
-            Ok(_) => answered += drain(&mut announcer).len(),
-            Err(dropped) => assert_eq!(dropped, Dropped::RateLimited),
+    let mut answered = |hosts: core::ops::Range<u16>, ms| {
+        let mut count = 0;
+        for host in hosts {
+            let [high, low] = host.to_be_bytes();
+            let mac = MacAddr([2, 0, 0, 1, high, low]);
+            let request = arp_to(MacAddr::BROADCAST, &arp::Packet::request(mac, HOST_V4, V4));
+            for _ in 0..REPLIES_PER_ASKER_BURST + 1 {
+                match announcer.handle_packet(&name("eth0"), &request, at(ms)) {
+                    Ok(_) => count += u32::try_from(drain(&mut announcer).len()).unwrap(),
+                    Err(dropped) => assert_eq!(dropped, Dropped::RateLimited),
+                }
+            }
         }
-    }
-    assert_eq!(answered, usize::try_from(REPLIES_BURST).unwrap());
-    assert!(announcer.handle_packet(&name("eth0"), &request, at(9100)).is_ok());
+        count
+    };
+    assert_eq!(answered(0..1, 9000), REPLIES_PER_ASKER_BURST, "one has its share");
+    assert_eq!(answered(1..9, 9000), REPLIES_BURST - REPLIES_PER_ASKER_BURST, "all have theirs");
+    assert!(answered(0..1, 9100) > 0);
 }
 
 #[test]
@@ -491,7 +466,7 @@ fn many_addresses_are_announced_in_paced_batches_and_none_is_forgotten() {
     let addresses: BTreeSet<IpAddr> =
         (0..1000).map(|host| IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + host))).collect();
     for address in &addresses {
-        announcer.announce(*address, &on(&["eth0"]), at(0));
+        announcer.announce(*address, &on(&["eth0"]), Start::TakeOver, at(0));
     }
     let mut announced = BTreeSet::new();
     while announced != addresses {

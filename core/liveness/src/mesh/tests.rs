@@ -1,9 +1,15 @@
 use super::*;
-use crate::peer::{ADDRESSES_MAX, FORGET_AFTER, REVIVAL_HEARTBEATS};
+use crate::key::Key;
+use crate::peer::outbox::ADDRESSES_MAX;
+use crate::peer::{FORGET_AFTER, REVIVAL_HEARTBEATS};
 use alloc::format;
-use alloc::string::ToString;
 use alloc::vec;
-use proptest::prelude::*;
+use ferrolb_wire::mesh::{Body, Datagram, DecodeError, Heartbeat, Kind};
+
+mod claims;
+mod presence;
+mod property;
+mod trust;
 
 const INTERVAL: Duration = Duration::from_millis(50);
 const DETECTION: Duration = Duration::from_millis(400);
@@ -25,9 +31,18 @@ fn names(set: &BTreeSet<NodeName>) -> Vec<&str> {
     set.iter().map(NodeName::as_str).collect()
 }
 
+fn key(octet: u8) -> Key {
+    Key::new(&[octet; 32]).unwrap()
+}
+
+fn keys() -> KeyRing {
+    KeyRing::new(key(7), vec![]).unwrap()
+}
+
+/// node1 in incarnation 1.
 fn new_mesh() -> Mesh {
     let timing = Timing::new(INTERVAL, DETECTION).unwrap();
-    Mesh::new("node1".into(), 1, timing).unwrap()
+    Mesh::new("node1".into(), 1, timing, keys()).unwrap()
 }
 
 /// node1, which has known node2 as its peer since the origin.
@@ -37,31 +52,62 @@ fn watching_node2() -> Mesh {
     mesh
 }
 
-fn message(kind: Kind, incarnation: u64, sequence: u64) -> Vec<u8> {
+/// What node2 says to node1, whose incarnation it knows.
+fn datagram(body: Body, incarnation: u64, sequence: u64) -> Datagram {
     let sender = NodeName::from("node2").try_into().unwrap();
-    Datagram { kind, sender, incarnation, sequence }.emit()
+    Datagram { key: keys().send_id(), sender, incarnation, sequence, echo: 1, body }
+}
+
+fn beat(claims_version: u64) -> Body {
+    Body::Heartbeat(Heartbeat { claims_version, is_leaving: false })
+}
+
+fn deliver(mesh: &mut Mesh, datagram: &Datagram, now: Instant) -> Result<Kind, Rejected> {
+    mesh.handle_packet(address("node2"), &keys().seal(datagram), now)
 }
 
 fn heartbeat(mesh: &mut Mesh, incarnation: u64, sequence: u64, now: Instant) -> Result<Kind, Rejected> {
-    mesh.handle_packet(address("node2"), &message(Kind::Heartbeat, incarnation, sequence), now)
+    deliver(mesh, &datagram(beat(0), incarnation, sequence), now)
 }
 
 fn leave(mesh: &mut Mesh, incarnation: u64, sequence: u64, now: Instant) -> Result<Kind, Rejected> {
-    mesh.handle_packet(address("node2"), &message(Kind::Leave, incarnation, sequence), now)
+    deliver(mesh, &datagram(Body::Leave, incarnation, sequence), now)
 }
 
 fn events(mesh: &mut Mesh) -> Vec<Event> {
     core::iter::from_fn(|| mesh.poll_event()).collect()
 }
 
-fn transmits(mesh: &mut Mesh) -> Vec<(SocketAddr, Kind, u64)> {
+/// The datagrams to send, each found authentic.
+fn sent(mesh: &mut Mesh) -> Vec<(SocketAddr, Datagram)> {
     let all = core::iter::from_fn(|| mesh.poll_transmit());
     all.map(|Transmit { kind, dst, payload }| {
-        let datagram = Datagram::parse(&payload).unwrap();
-        assert_eq!(datagram.kind, kind);
-        (dst, kind, datagram.sequence)
+        let received = Datagram::parse(&payload).unwrap();
+        assert!(keys().is_authentic(&received));
+        assert_eq!(received.datagram.body.kind(), kind);
+        (dst, received.datagram)
     })
     .collect()
+}
+
+fn transmits(mesh: &mut Mesh) -> Vec<(SocketAddr, Kind, u64)> {
+    sent(mesh).into_iter().map(|(dst, datagram)| (dst, datagram.body.kind(), datagram.sequence)).collect()
+}
+
+/// A driver that is never late: does what is due until `to`, and sends it nowhere.
+fn advance(mesh: &mut Mesh, to: Instant) {
+    while let Some((due, _)) = mesh.poll_timeout()
+        && due <= to
+    {
+        mesh.handle_timeout(due);
+        while mesh.poll_transmit().is_some() {}
+    }
+    mesh.handle_timeout(to);
+}
+
+/// When node2 is dead unless it is heard before.
+fn deadline(mesh: &Mesh) -> Option<Instant> {
+    mesh.peers.as_ref().unwrap()[&"node2".into()].deadline()
 }
 
 fn node2_is_alive() -> Event {
@@ -70,381 +116,4 @@ fn node2_is_alive() -> Event {
 
 fn node2_is_dead(why: DeadReason) -> Event {
     Event::Dead { node: "node2".into(), why }
-}
-
-#[test]
-fn a_speaker_that_has_not_started_says_nothing_and_is_not_alive() {
-    let mut mesh = watching_node2();
-    mesh.handle_timeout(at(1_000));
-    assert_eq!(transmits(&mut mesh), []);
-    assert!(!mesh.alive().contains(&"node1".into()));
-}
-
-#[test]
-fn a_started_speaker_sends_to_every_address_each_interval() {
-    let mut mesh = new_mesh();
-    let second: SocketAddr = "[2001:db8::2]:7000".parse().unwrap();
-    mesh.set_peers([("node2".into(), vec![address("node2"), second])].into(), at(0));
-    mesh.start(at(10));
-    let round =
-        |sequence| vec![(address("node2"), Kind::Heartbeat, sequence), (second, Kind::Heartbeat, sequence)];
-    assert_eq!(transmits(&mut mesh), round(1));
-    assert_eq!(mesh.poll_timeout(), Some((at(60), Timer::Heartbeat)));
-    mesh.handle_timeout(at(59));
-    assert_eq!(transmits(&mut mesh), []);
-    mesh.handle_timeout(at(60));
-    assert_eq!(transmits(&mut mesh), round(2));
-    assert_eq!(names(&mesh.alive()), ["node1", "node2"]);
-}
-
-#[test]
-fn a_driver_that_was_held_up_sends_one_round_not_all_it_missed() {
-    let mut mesh = watching_node2();
-    mesh.start(at(0));
-    transmits(&mut mesh);
-    mesh.handle_timeout(at(300));
-    assert_eq!(transmits(&mut mesh).len(), 1);
-    assert_eq!(mesh.poll_timeout(), Some((at(325), Timer::Heartbeat)));
-}
-
-#[test]
-fn a_round_that_was_not_sent_is_replaced_by_the_next() {
-    let mut mesh = watching_node2();
-    mesh.start(at(0));
-    mesh.handle_timeout(at(50));
-    assert_eq!(transmits(&mut mesh), [(address("node2"), Kind::Heartbeat, 2)]);
-}
-
-#[test]
-fn an_unheard_peer_is_presumed_alive_for_the_detection_time() {
-    let mut mesh = watching_node2();
-    assert!(!mesh.is_settled());
-    assert_eq!(names(&mesh.alive()), ["node2"]);
-    assert_eq!(mesh.poll_timeout(), Some((at(400), Timer::Detection)));
-    mesh.handle_timeout(at(399));
-    assert_eq!(events(&mut mesh), []);
-    mesh.handle_timeout(at(400));
-    assert_eq!(events(&mut mesh), [node2_is_dead(DeadReason::Silent)]);
-    assert!(mesh.is_settled() && mesh.alive().is_empty());
-    assert_eq!(mesh.poll_timeout(), None);
-}
-
-#[test]
-fn nothing_is_settled_before_the_peers_are_known_and_all_is_without_any() {
-    let mut mesh = new_mesh();
-    assert!(!mesh.is_settled());
-    mesh.set_peers(nodes(&["node1"]), at(0));
-    assert!(mesh.is_settled(), "the only node of its cluster has nobody to wait for");
-}
-
-#[test]
-fn the_first_contact_counts_at_once_also_after_the_presumption_ran_out() {
-    let mut mesh = watching_node2();
-    heartbeat(&mut mesh, 7, 1, at(100)).unwrap();
-    assert_eq!(events(&mut mesh), [node2_is_alive()]);
-
-    let mut mesh = watching_node2();
-    mesh.handle_timeout(at(400));
-    heartbeat(&mut mesh, 7, 90, at(5_000)).unwrap();
-    assert_eq!(events(&mut mesh), [node2_is_dead(DeadReason::Silent), node2_is_alive()]);
-}
-
-#[test]
-fn a_peer_is_dead_one_detection_time_after_its_last_heartbeat() {
-    let mut mesh = watching_node2();
-    heartbeat(&mut mesh, 7, 1, at(100)).unwrap();
-    heartbeat(&mut mesh, 7, 2, at(150)).unwrap();
-    events(&mut mesh);
-    assert_eq!(mesh.poll_timeout(), Some((at(550), Timer::Detection)));
-    mesh.handle_timeout(at(549));
-    assert_eq!(events(&mut mesh), []);
-    mesh.handle_timeout(at(550));
-    assert_eq!(events(&mut mesh), [node2_is_dead(DeadReason::Silent)]);
-    mesh.handle_timeout(at(9_000));
-    assert_eq!(events(&mut mesh), [], "a death is told once");
-}
-
-/// node2 was alive and is dead since 500 ms, its last message being (7, 1).
-fn dead_node2() -> Mesh {
-    let mut mesh = watching_node2();
-    heartbeat(&mut mesh, 7, 1, at(100)).unwrap();
-    mesh.handle_timeout(at(500));
-    assert_eq!(events(&mut mesh), [node2_is_alive(), node2_is_dead(DeadReason::Silent)]);
-    mesh
-}
-
-#[test]
-fn a_dead_peer_returns_with_three_heartbeats_in_a_row() {
-    assert_eq!(REVIVAL_HEARTBEATS, 3);
-    let mut mesh = dead_node2();
-    for (sequence, ms) in [(10, 550), (11, 600)] {
-        heartbeat(&mut mesh, 7, sequence, at(ms)).unwrap();
-        assert_eq!(events(&mut mesh), []);
-    }
-    heartbeat(&mut mesh, 7, 12, at(650)).unwrap();
-    assert_eq!(events(&mut mesh), [node2_is_alive()]);
-}
-
-#[test]
-fn a_gap_in_the_row_starts_it_again() {
-    let mut mesh = dead_node2();
-    for sequence in [10, 11, 13, 14] {
-        heartbeat(&mut mesh, 7, sequence, at(600)).unwrap();
-    }
-    assert_eq!(events(&mut mesh), []);
-    heartbeat(&mut mesh, 7, 15, at(600)).unwrap();
-    assert_eq!(events(&mut mesh), [node2_is_alive()]);
-}
-
-#[test]
-fn copies_between_do_not_break_the_row() {
-    let mut mesh = dead_node2();
-    for sequence in [10, 11, 12] {
-        heartbeat(&mut mesh, 7, sequence, at(600)).unwrap();
-        assert_eq!(heartbeat(&mut mesh, 7, sequence, at(600)), Err(Rejected::Duplicate));
-    }
-    assert_eq!(events(&mut mesh), [node2_is_alive()]);
-}
-
-#[test]
-fn a_restarted_peer_returns_the_same_way() {
-    let mut mesh = dead_node2();
-    for sequence in [1, 2, 3] {
-        heartbeat(&mut mesh, 8, sequence, at(600)).unwrap();
-    }
-    assert_eq!(events(&mut mesh), [node2_is_alive()]);
-}
-
-#[test]
-fn replayed_and_older_messages_neither_count_nor_prolong() {
-    let mut mesh = watching_node2();
-    heartbeat(&mut mesh, 7, 5, at(100)).unwrap();
-    assert_eq!(heartbeat(&mut mesh, 7, 5, at(300)), Err(Rejected::Duplicate));
-    assert_eq!(heartbeat(&mut mesh, 7, 4, at(300)), Err(Rejected::Stale));
-    assert_eq!(heartbeat(&mut mesh, 6, 99, at(300)), Err(Rejected::Stale));
-    assert_eq!(leave(&mut mesh, 6, 99, at(300)), Err(Rejected::Stale));
-    assert_eq!(mesh.poll_timeout(), Some((at(500), Timer::Detection)));
-}
-
-#[test]
-fn a_new_incarnation_within_the_detection_time_is_no_death() {
-    let mut mesh = watching_node2();
-    heartbeat(&mut mesh, 7, 900, at(100)).unwrap();
-    heartbeat(&mut mesh, 8, 1, at(450)).unwrap();
-    mesh.handle_timeout(at(849));
-    assert_eq!(events(&mut mesh), [node2_is_alive()]);
-    assert_eq!(mesh.poll_timeout(), Some((at(850), Timer::Detection)));
-}
-
-#[test]
-fn a_peer_whose_clock_went_back_in_a_reboot_returns_once_it_is_forgotten() {
-    let mut mesh = dead_node2();
-    let forgotten = at(500) + FORGET_AFTER;
-    assert_eq!(heartbeat(&mut mesh, 3, 1, forgotten - Duration::from_millis(1)), Err(Rejected::Stale));
-    for sequence in [2, 3, 4] {
-        heartbeat(&mut mesh, 3, sequence, forgotten).unwrap();
-        assert_eq!(heartbeat(&mut mesh, 3, sequence, forgotten), Err(Rejected::Duplicate));
-    }
-    assert_eq!(events(&mut mesh), [node2_is_alive()]);
-}
-
-#[test]
-fn a_leave_is_noticed_at_once_and_ends_the_incarnation() {
-    let mut mesh = watching_node2();
-    heartbeat(&mut mesh, 7, 1, at(100)).unwrap();
-    leave(&mut mesh, 7, 2, at(110)).unwrap();
-    assert_eq!(events(&mut mesh), [node2_is_alive(), node2_is_dead(DeadReason::Left)]);
-    assert_eq!(heartbeat(&mut mesh, 7, 3, at(120)), Err(Rejected::Departed));
-    assert_eq!(leave(&mut mesh, 7, 3, at(120)), Err(Rejected::Departed));
-    for sequence in [1, 2, 3] {
-        heartbeat(&mut mesh, 8, sequence, at(130)).unwrap();
-    }
-    assert_eq!(events(&mut mesh), [node2_is_alive()]);
-}
-
-#[test]
-fn a_leave_of_an_unheard_peer_ends_the_presumption() {
-    let mut mesh = watching_node2();
-    leave(&mut mesh, 7, 1, at(10)).unwrap();
-    assert_eq!(events(&mut mesh), [node2_is_dead(DeadReason::Left)]);
-    assert!(mesh.is_settled());
-}
-
-#[test]
-fn a_late_leave_of_a_peer_that_fell_silent_is_no_second_death() {
-    let mut mesh = dead_node2();
-    leave(&mut mesh, 7, 2, at(600)).unwrap();
-    assert_eq!(events(&mut mesh), []);
-}
-
-#[test]
-fn strangers_are_refused_with_the_reason() {
-    let mut mesh = watching_node2();
-    let octets = message(Kind::Heartbeat, 7, 1);
-    let elsewhere = address("node9");
-    assert_eq!(mesh.handle_packet(elsewhere, &octets, at(0)), Err(Rejected::ForeignSource("node2".into())));
-    mesh.set_peers(nodes(&["node1", "node3"]), at(0));
-    assert_eq!(
-        mesh.handle_packet(address("node2"), &octets, at(0)),
-        Err(Rejected::UnknownNode("node2".into()))
-    );
-    let mut namesake = Mesh::new("node2".into(), 1, Timing::default()).unwrap();
-    namesake.set_peers(nodes(&["node1", "node2"]), at(0));
-    assert_eq!(namesake.handle_packet(address("node2"), &octets, at(0)), Err(Rejected::OwnName));
-
-    let mut newer = octets.clone();
-    newer[4] = 9;
-    let rejected = mesh.handle_packet(address("node3"), &newer, at(0)).unwrap_err();
-    assert_eq!(rejected, Rejected::Malformed(DecodeError::Version(9)));
-    assert_eq!(rejected.reason(), "version");
-    assert!(rejected.to_string().contains("another version of ferrolb"), "{rejected}");
-    assert_eq!(events(&mut mesh), []);
-}
-
-#[test]
-fn an_ipv4_source_seen_through_an_ipv6_socket_is_the_same_address() {
-    let mut mesh = watching_node2();
-    let mapped: SocketAddr = "[::ffff:192.0.2.2]:7000".parse().unwrap();
-    assert_eq!(mesh.handle_packet(mapped, &message(Kind::Heartbeat, 7, 1), at(0)), Ok(Kind::Heartbeat));
-}
-
-#[test]
-fn a_changed_set_keeps_who_stays_and_forgets_who_goes_without_an_event() {
-    let mut mesh = watching_node2();
-    heartbeat(&mut mesh, 7, 1, at(100)).unwrap();
-    events(&mut mesh);
-    mesh.set_peers(nodes(&["node1", "node2", "node3"]), at(200));
-    let states: Vec<_> = mesh.peers().map(|(node, state)| (node.as_str(), state)).collect();
-    assert_eq!(states, [("node2", PeerState::Alive), ("node3", PeerState::Unknown)]);
-    assert_eq!(mesh.poll_timeout(), Some((at(500), Timer::Detection)));
-    mesh.set_peers(nodes(&["node1", "node3"]), at(300));
-    assert_eq!(names(&mesh.alive()), ["node3"]);
-    assert_eq!(events(&mut mesh), []);
-}
-
-#[test]
-fn leaving_is_said_three_times_and_then_nothing_more() {
-    let mut mesh = watching_node2();
-    mesh.start(at(0));
-    mesh.leave(at(5));
-    assert_eq!(transmits(&mut mesh), [(address("node2"), Kind::Leave, 2)], "no heartbeat after a leave");
-    assert!(mesh.alive().iter().all(|node| node.as_str() != "node1"));
-    assert_eq!(mesh.poll_timeout(), Some((at(15), Timer::Leave)));
-    mesh.handle_timeout(at(15));
-    assert_eq!(transmits(&mut mesh), [(address("node2"), Kind::Leave, 3)]);
-    assert!(!mesh.is_gone());
-    mesh.handle_timeout(at(25));
-    assert_eq!(transmits(&mut mesh), [(address("node2"), Kind::Leave, 4)]);
-    assert!(mesh.is_gone());
-    mesh.start(at(30));
-    mesh.leave(at(30));
-    mesh.handle_timeout(at(100));
-    assert_eq!(transmits(&mut mesh), []);
-}
-
-#[test]
-fn a_peer_with_too_many_addresses_is_cut_to_the_bound() {
-    let mut mesh = new_mesh();
-    mesh.set_peers([("node2".into(), vec![address("node2"); ADDRESSES_MAX + 5])].into(), at(0));
-    mesh.start(at(0));
-    assert_eq!(transmits(&mut mesh).len(), ADDRESSES_MAX);
-}
-
-#[test]
-fn the_fastest_flapping_peer_dies_once_per_detection_time_and_two_intervals() {
-    let mut mesh = watching_node2();
-    let mut deaths = Vec::new();
-    let mut silent_until = at(0);
-    // The worst sender: heard in every interval, except that it stops whenever it is alive.
-    for beat in 0..10_000 {
-        let now = at(beat * 50);
-        mesh.handle_timeout(now);
-        if now >= silent_until {
-            heartbeat(&mut mesh, 7, beat + 1, now).unwrap();
-        }
-        for event in events(&mut mesh) {
-            match event {
-                Event::Alive(_) => silent_until = now + DETECTION,
-                Event::Dead { .. } => deaths.push(now),
-            }
-        }
-    }
-    assert!(deaths.len() > 100, "it flaps: {}", deaths.len());
-    for pair in deaths.windows(2) {
-        assert!(pair[1].saturating_since(pair[0]) >= DETECTION + 2 * INTERVAL, "{pair:?}");
-    }
-}
-
-#[derive(Clone, Debug)]
-enum Op {
-    Wait(u64),
-    Message { leave: bool, incarnation: u64, sequence: u64 },
-    SetPeers(bool),
-    Start,
-    Leave,
-    Noise(Vec<u8>),
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        4 => (0..200_u64).prop_map(Op::Wait),
-        1 => (10_000..11_000_u64).prop_map(Op::Wait),
-        6 => (prop::bool::weighted(0.1), 0..3_u64, 0..20_u64)
-            .prop_map(|(leave, incarnation, sequence)| Op::Message { leave, incarnation, sequence }),
-        1 => any::<bool>().prop_map(Op::SetPeers),
-        1 => Just(Op::Start),
-        1 => prop::bool::weighted(0.2).prop_map(|leave| if leave { Op::Leave } else { Op::Start }),
-        1 => prop::collection::vec(any::<u8>(), 0..64).prop_map(Op::Noise),
-    ]
-}
-
-proptest! {
-    #[test]
-    fn events_tell_every_change_and_time_always_advances(ops in prop::collection::vec(op(), 1..200)) {
-        let mut mesh = watching_node2();
-        let mut now = at(0);
-        let mut told = PeerState::Unknown;
-        let mut last_sequence = 0;
-        for op in ops {
-            match op {
-                Op::Wait(ms) => now = now + Duration::from_millis(ms),
-                Op::Message { leave, incarnation, sequence } => {
-                    let kind = if leave { Kind::Leave } else { Kind::Heartbeat };
-                    mesh.handle_packet(address("node2"), &message(kind, incarnation, sequence), now).ok();
-                }
-                Op::SetPeers(with_node2) => {
-                    if !with_node2 {
-                        mesh.set_peers(nodes(&["node1"]), now);
-                        told = PeerState::Unknown;
-                    }
-                    mesh.set_peers(nodes(&["node1", "node2"]), now);
-                }
-                Op::Start => mesh.start(now),
-                Op::Leave => mesh.leave(now),
-                Op::Noise(octets) => prop_assert!(mesh.handle_packet(address("node2"), &octets, now).is_err()),
-            }
-            mesh.handle_timeout(now);
-            for event in events(&mut mesh) {
-                let state = match event {
-                    Event::Alive(_) => PeerState::Alive,
-                    Event::Dead { why, .. } => PeerState::Dead(why),
-                };
-                let both_dead = matches!((told, state), (PeerState::Dead(_), PeerState::Dead(_)));
-                prop_assert!(state != told && !both_dead, "{:?} was told again after {:?}", state, told);
-                told = state;
-            }
-            prop_assert_eq!(mesh.peers().next().map(|(_, state)| state), Some(told));
-            prop_assert_eq!(mesh.alive().contains(&"node2".into()), !matches!(told, PeerState::Dead(_)));
-            let sent = transmits(&mut mesh);
-            prop_assert!(sent.len() <= 1, "at most one round per call");
-            for (_, _, sequence) in sent {
-                prop_assert!(sequence > last_sequence);
-                last_sequence = sequence;
-            }
-            if let Some((deadline, timer)) = mesh.poll_timeout() {
-                prop_assert!(deadline > now, "{timer:?} is due at {deadline}, now {now}");
-                prop_assert!(deadline <= now + DETECTION);
-            }
-        }
-    }
 }

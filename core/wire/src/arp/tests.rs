@@ -48,6 +48,12 @@ fn a_probe_has_no_sender_ip_and_an_announcement_both_alike() {
     let reply = Packet::announcement_reply(HOST, ADDRESS);
     assert_eq!((reply.operation, reply.target_hardware), (Operation::Reply, HOST));
     assert_eq!((reply.sender_ip, reply.target_ip), (ADDRESS, ADDRESS));
+    let question = Packet::request(HOST, Ipv4Addr::new(192, 0, 2, 2), ADDRESS);
+    for (packet, is_probe, is_announcement) in
+        [(probe, true, false), (announcement, false, true), (reply, false, false), (question, false, false)]
+    {
+        assert_eq!((packet.is_probe(), packet.is_announcement()), (is_probe, is_announcement), "{packet:?}");
+    }
 }
 
 #[test]

@@ -78,6 +78,8 @@ fn duplicate_address_detection_parses_and_its_nonce_is_skipped() {
         packet.message,
         Message::Solicitation(Solicitation { target: ip("2001:db8::51"), source_link_layer: None })
     );
+    // rfc4862 5.4.2: ours is the same without the nonce.
+    assert_eq!(Packet::duplicate_address_detection(ip("2001:db8::51")), packet);
 }
 
 /// `packet` with octets from `offset` on replaced and the checksum put right again.

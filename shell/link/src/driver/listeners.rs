@@ -15,23 +15,10 @@ use ferrolb_vocab::{Instant, InterfaceName};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use super::{LOG_INTERVAL, RETRY_MAX, RETRY_MIN};
+use super::{L2Status, LOG_INTERVAL, ListenerError, RETRY_MAX, RETRY_MIN};
 use crate::metrics::L2Metrics;
 use crate::multicast::{JoinError, Memberships};
 use crate::packet::{OpenError, PacketSocket, Received};
-
-/// What of the driver is up.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct L2Status {
-    /// For each interface and protocol that something is announced with, whether the socket is
-    /// open, or why not.
-    pub listeners: BTreeMap<(InterfaceName, Protocol), Result<(), ListenerError>>,
-}
-
-/// Why a socket is not open: the error with its causes, on one line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ListenerError(pub String);
 
 /// One protocol on one interface.
 type Key = (InterfaceName, Protocol);
@@ -82,14 +69,6 @@ struct IoFailure {
     interface: InterfaceName,
     #[source]
     source: io::Error,
-}
-
-impl L2Status {
-    /// Whether everything that is wanted is open.
-    #[must_use]
-    pub fn is_up(&self) -> bool {
-        self.listeners.values().all(Result::is_ok)
-    }
 }
 
 impl Listeners {

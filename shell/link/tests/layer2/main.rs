@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ferrolb_l2::{Conflict, Event, Protocol};
+use ferrolb_l2::{Intervals, Protocol, Start};
 use ferrolb_link::{L2Driver, L2Metrics, follow};
 use ferrolb_vocab::{InterfaceName, Link, LinkFlag};
 use prometheus_client::registry::Registry;
@@ -15,10 +15,14 @@ use tokio::time::{Instant, timeout};
 use net::{Net, PEER_MAC, SPEAKER_MAC, eventually, has, must};
 
 mod net;
+mod probing;
 
 const V4: &str = "192.0.2.50";
 const V6: &str = "2001:db8::50";
 const V6_GROUP: &str = "ff02::1:ff00:50";
+
+/// A test cannot wait for half a minute until an occupied address is probed for again.
+const INTERVALS: Intervals = Intervals { refresh: Duration::from_secs(60), reprobe: Duration::from_secs(1) };
 
 fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address in a test parses")
@@ -35,14 +39,18 @@ async fn driver() -> (L2Driver, Registry) {
 
 fn driver_on(links: watch::Receiver<Vec<Link>>) -> (L2Driver, Registry) {
     let mut registry = Registry::default();
-    let driver = L2Driver::spawn(links, L2Metrics::register(&mut registry));
+    let driver = L2Driver::spawn(links, INTERVALS, L2Metrics::register(&mut registry));
     (driver, registry)
 }
 
 async fn announce_both(driver: &L2Driver, interfaces: &[&str]) {
     for address in [V4, V6] {
-        driver.handle.announce(ip(address), on(interfaces)).await.expect("the driver runs");
+        announce(driver, address, interfaces, Start::TakeOver).await;
     }
+}
+
+async fn announce(driver: &L2Driver, address: &str, interfaces: &[&str], how: Start) {
+    driver.handle.announce(ip(address), on(interfaces), how).await.expect("the driver runs");
 }
 
 /// Waits until the peer, asking anew, has `address` at the speaker's MAC.
@@ -135,7 +143,7 @@ fn a_stale_neighbour_is_updated_at_once_when_an_address_is_gained() {
         for address in ["192.0.2.51", "2001:db8::51"] {
             net.mislead(address, "eth0").await;
             let start = Instant::now();
-            driver.handle.announce(ip(address), on(&["eth0"])).await.expect("the driver runs");
+            announce(&driver, address, &["eth0"], Start::TakeOver).await;
             eventually(&format!("{address} moves to the speaker"), async || {
                 net.neighbour(address).await.contains(SPEAKER_MAC)
             })
@@ -210,6 +218,32 @@ fn an_interface_that_comes_late_and_comes_again_is_announced_on() {
 }
 
 #[test]
+fn a_bridge_is_announced_on_like_any_interface() {
+    const BRIDGE_MAC: &str = "02:00:00:00:05:31";
+    const ON_BRIDGE: &str = "203.0.113.50";
+    let Some(net) = Net::new() else { return };
+    net.cable("port1", "02:00:00:00:05:11", "02:00:00:00:05:21", "");
+    must(&format!("ip -n {} link add br0 address {BRIDGE_MAC} type bridge", net.speaker));
+    must(&format!("ip -n {} link set port1 master br0 up", net.speaker));
+    must(&format!("ip -n {} link set br0 up", net.speaker));
+    must(&format!("ip -n {} address add 203.0.113.2/24 dev port1", net.peer));
+    net.run(async || {
+        let links = follow().await.expect("netlink works");
+        let (driver, _registry) = driver_on(links.clone());
+        announce(&driver, ON_BRIDGE, &["br0"], Start::Probe).await;
+        eventually("the peer resolves the address", async || {
+            net.poke(ON_BRIDGE).await;
+            net.neighbour(ON_BRIDGE).await.contains(BRIDGE_MAC)
+        })
+        .await;
+        // What keeps the plan from announcing on the port as well.
+        let enslaved: Vec<_> =
+            links.borrow().iter().filter(|link| link.is(LinkFlag::Enslaved)).cloned().collect();
+        assert_eq!(enslaved.iter().map(|link| link.name.as_str()).collect::<Vec<_>>(), ["port1"]);
+    });
+}
+
+#[test]
 fn thousands_of_addresses_are_announced_and_withdrawn_together() {
     /// More than the driver's queue holds.
     const COUNT: u64 = 3000;
@@ -222,7 +256,7 @@ fn thousands_of_addresses_are_announced_and_withdrawn_together() {
         let addresses: Vec<_> = (0..COUNT).map(|host| ip(&format!("2001:db8::1:{host:x}"))).collect();
         let start = Instant::now();
         for address in &addresses {
-            driver.handle.announce(*address, on(&["eth0"])).await.expect("the driver runs");
+            driver.handle.announce(*address, on(&["eth0"]), Start::TakeOver).await.expect("the driver runs");
         }
         let unsolicited =
             "ferrolb_l2_announcements_total{interface=\"eth0\",kind=\"unsolicited-advertisement\"}";
@@ -272,24 +306,6 @@ fn a_socket_that_cannot_be_opened_is_reported_and_retried_and_disturbs_no_other(
 }
 
 #[test]
-fn another_stations_claim_is_told() {
-    let Some(net) = Net::new() else { return };
-    if !has("arping") {
-        return;
-    }
-    net.run(async || {
-        let (mut driver, registry) = driver().await;
-        announce_both(&driver, &["eth0"]).await;
-        resolves(&net, V4).await;
-        net.on_peer(&format!("arping -U -c 1 -i eth0 -S {V4} {V4}")).await;
-        let event = timeout(Duration::from_secs(5), driver.events.recv()).await.expect("an event in time");
-        let mac = PEER_MAC.parse().expect("a MAC in a test parses");
-        assert_eq!(event, Some(Event::Conflict(Conflict { address: ip(V4), mac, interface: "eth0".into() })));
-        assert!(metric(&registry, "ferrolb_l2_conflicts_total{interface=\"eth0\",protocol=\"arp\"}") >= 1);
-    });
-}
-
-#[test]
 fn the_driver_ends_with_its_last_handle() {
     let Some(net) = Net::new() else { return };
     net.run(async || {
@@ -298,7 +314,7 @@ fn the_driver_ends_with_its_last_handle() {
         resolves(&net, V4).await;
         let second = driver.handle.clone();
         drop(driver.handle);
-        assert!(second.announce(ip(V4), on(&["eth0"])).await.is_ok());
+        assert!(second.announce(ip(V4), on(&["eth0"]), Start::TakeOver).await.is_ok());
         drop(second);
         timeout(Duration::from_secs(5), driver.task).await.expect("the task ends").expect("without a panic");
         finds_nobody(&net, &[V4]).await;

@@ -2,18 +2,28 @@
 
 use std::future::Future;
 use std::io::Write;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
-use tokio::time::{Instant, sleep};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// The MAC of the speaker's first interface.
 pub(crate) const SPEAKER_MAC: &str = "02:00:00:00:05:01";
 /// The MAC of the peer's first interface.
 pub(crate) const PEER_MAC: &str = "02:00:00:00:05:02";
+
+/// What the peer's interface sends and receives, as `tcpdump` prints it.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    lines: Lines<BufReader<ChildStdout>>,
+    /// Ends with the capture.
+    _tcpdump: Child,
+}
 
 /// Two namespaces, removed when dropped.
 #[derive(Debug)]
@@ -93,6 +103,21 @@ impl Net {
         output(&format!("ip netns exec {} {command}", self.peer)).await.0
     }
 
+    /// Captures the ARP and ICMPv6 packets of the peer's `interface` from now on.
+    pub(crate) async fn capture(&self, interface: &str) -> Capture {
+        let arguments = format!("netns exec {} tcpdump -lne -i {interface} arp or icmp6", self.peer);
+        let mut command = tokio::process::Command::new("ip");
+        command.args(arguments.split_whitespace()).kill_on_drop(true);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut tcpdump = command.spawn().expect("ip is installed");
+        let mut says = BufReader::new(tcpdump.stderr.take().expect("it is piped")).lines();
+        while !says.next_line().await.expect("it can be read").expect("tcpdump starts").contains("listening")
+        {
+        }
+        let lines = BufReader::new(tcpdump.stdout.take().expect("it is piped")).lines();
+        Capture { lines, _tcpdump: tcpdump }
+    }
+
     /// Makes the peer's kernel resolve `address` by sending it a datagram.
     pub(crate) async fn poke(&self, address: &str) {
         let namespace = &self.peer;
@@ -113,6 +138,21 @@ impl Net {
         self.on_peer(&format!("ip neigh replace {address} dev {interface} lladdr {WRONG_MAC} nud reachable"))
             .await;
         assert!(self.neighbour(address).await.contains(WRONG_MAC));
+    }
+}
+
+impl Capture {
+    /// The next packet that `matches`; it must come before the deadline.
+    pub(crate) async fn next(&mut self, what: &str, matches: impl Fn(&str) -> bool) -> String {
+        let next = async {
+            loop {
+                let line = self.lines.next_line().await.expect("it can be read").expect("tcpdump runs");
+                if matches(&line) {
+                    return line;
+                }
+            }
+        };
+        timeout(DEADLINE, next).await.unwrap_or_else(|_elapsed| panic!("not within {DEADLINE:?}: {what}"))
     }
 }
 

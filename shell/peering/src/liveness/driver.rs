@@ -1,16 +1,17 @@
 //! The thread's loop: wanted state and packets in, then timers, then packets and the view out.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use ferrolb_liveness::{Event, Mesh, Rejected, Transmit};
+use ferrolb_liveness::{Event, KeyRing, Mesh, Rejected, Transmit};
 use ferrolb_telemetry::{RateLimit, chain, clock};
-use ferrolb_vocab::{Instant, NodeName};
+use ferrolb_vocab::{Epoch, Instant, NodeName};
 use tokio::sync::{mpsc, watch};
 
 use super::metrics::{Direction, LivenessMetrics};
-use super::sockets::{LOG_INTERVAL, Sockets};
+use super::refusals::Refusal;
+use super::sockets::{LOG_INTERVAL, Received, Sockets};
 use super::{LivenessView, Presence, Wanted};
 
 /// The mesh and everything it is driven with.
@@ -19,7 +20,9 @@ pub(super) struct Driver {
     mesh: Mesh,
     sockets: Sockets,
     metrics: LivenessMetrics,
-    peers: Option<Arc<BTreeMap<NodeName, Vec<SocketAddr>>>>,
+    applied: Applied,
+    /// The revision of the mesh that the view shows.
+    published: Option<u64>,
     send_log: RateLimit,
     rejected_log: RateLimit,
     channels: Channels,
@@ -34,11 +37,12 @@ pub(super) struct Channels {
     pub(super) events: mpsc::Sender<Event>,
 }
 
-/// Whether a turn of the loop changed what is known of the peers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
-    None,
-    Some,
+/// What of the wanted was handed to the mesh last.
+#[derive(Debug, Default)]
+struct Applied {
+    peers: Option<Arc<BTreeMap<NodeName, Vec<SocketAddr>>>>,
+    keys: Option<Arc<KeyRing>>,
+    claims: Option<Arc<BTreeMap<IpAddr, Epoch>>>,
 }
 
 impl Driver {
@@ -47,7 +51,8 @@ impl Driver {
             mesh,
             sockets,
             metrics,
-            peers: None,
+            applied: Applied::default(),
+            published: None,
             send_log: RateLimit::new(LOG_INTERVAL),
             rejected_log: RateLimit::new(LOG_INTERVAL),
             channels,
@@ -67,10 +72,8 @@ impl Driver {
             self.receive(now);
             self.mesh.handle_timeout(now);
             self.transmit(now);
-            let change = self.tell_events();
-            if is_wanted_new || change == Change::Some {
-                self.publish();
-            }
+            self.tell_events();
+            self.publish();
             if self.mesh.is_gone() {
                 return;
             }
@@ -79,13 +82,20 @@ impl Driver {
     }
 
     fn apply_wanted(&mut self, now: Instant) {
-        let Wanted { peers, presence } = self.channels.wanted.borrow_and_update().clone();
-        if let Some(peers) = peers
-            && !self.peers.as_ref().is_some_and(|known| Arc::ptr_eq(known, &peers))
-        {
-            self.mesh.set_peers((*peers).clone(), now);
-            self.peers = Some(peers);
+        let Wanted { keys, peers, claims, is_leaving, presence } =
+            self.channels.wanted.borrow_and_update().clone();
+        if let Some(keys) = news(&mut self.applied.keys, keys) {
+            self.mesh.set_keys((*keys).clone());
         }
+        if let Some(peers) = news(&mut self.applied.peers, peers) {
+            self.mesh.set_peers((*peers).clone(), now);
+        }
+        if let Some(claims) = news(&mut self.applied.claims, claims)
+            && let Err(error) = self.mesh.set_claims((*claims).clone(), now)
+        {
+            tracing::error!(error = %chain(&error), "the other speakers are not told what this one owns");
+        }
+        self.mesh.set_leaving(is_leaving, now);
         match presence {
             Presence::Quiet => {}
             Presence::Announced => self.mesh.start(now),
@@ -95,13 +105,22 @@ impl Driver {
 
     fn receive(&mut self, now: Instant) {
         let Self { mesh, sockets, metrics, rejected_log, .. } = self;
-        let lost = sockets.receive(now, |src, octets| match mesh.handle_packet(src, octets, now) {
-            Ok(kind) => metrics.count_message(Direction::Received, kind),
-            Err(rejected) => {
+        let Received { lost, refused } =
+            sockets.receive(now, |src, octets| match mesh.handle_packet(src, octets, now) {
+                Ok(kind) => metrics.count_message(Direction::Received, kind),
+                Err(rejected) => {
+                    metrics.count_rejected(&rejected);
+                    log_rejected(src, &rejected, rejected_log, now);
+                }
+            });
+        // After the packets: a peer that was heard since is not gone.
+        for Refusal { dst, returned } in refused {
+            metrics.count_refusal();
+            if let Err(rejected) = mesh.handle_refusal(dst, &returned, now) {
                 metrics.count_rejected(&rejected);
-                log_rejected(src, &rejected, rejected_log, now);
+                tracing::trace!(peer = %dst, reason = rejected.reason(), "a returned liveness message ignored");
             }
-        });
+        }
         for _ in 0..lost {
             metrics.count_socket_loss();
         }
@@ -122,21 +141,29 @@ impl Driver {
         }
     }
 
-    fn tell_events(&mut self) -> Change {
-        let mut change = Change::None;
+    fn tell_events(&mut self) {
         while let Some(event) = self.mesh.poll_event() {
-            change = Change::Some;
-            self.metrics.count_transition(&event);
+            self.metrics.count_event(&event);
             if self.channels.events.try_send(event).is_err() {
                 self.metrics.count_unlogged_event();
             }
         }
-        change
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
+        let revision = Some(self.mesh.revision());
+        if self.published == revision {
+            return;
+        }
+        self.published = revision;
         self.metrics.set_peers(self.mesh.peers().map(|(_, state)| state));
-        let view = LivenessView { alive: self.mesh.alive(), settled: self.mesh.is_settled() };
+        let view = LivenessView {
+            alive: self.mesh.alive(),
+            leaving: self.mesh.leaving(),
+            settled: self.mesh.is_settled(),
+            claims: Arc::new(self.mesh.claims()),
+            highest_epochs: Arc::new(self.mesh.highest_epochs()),
+        };
         self.channels.view.send_if_modified(|published| {
             let is_new = *published != view;
             *published = view;
@@ -145,14 +172,36 @@ impl Driver {
     }
 }
 
+/// What is wanted, if it is another than what was `applied`.
+fn news<T>(applied: &mut Option<Arc<T>>, wanted: Option<Arc<T>>) -> Option<Arc<T>> {
+    let is_known = match (&*applied, &wanted) {
+        (Some(applied), Some(wanted)) => Arc::ptr_eq(applied, wanted),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    if is_known {
+        return None;
+    }
+    applied.clone_from(&wanted);
+    wanted
+}
+
 /// Tells what someone must repair; stragglers, copies and nodes that are not known yet are the
 /// network's and the cluster's daily life.
 fn log_rejected(src: SocketAddr, rejected: &Rejected, limit: &mut RateLimit, now: Instant) {
     match rejected {
-        Rejected::Duplicate | Rejected::Stale | Rejected::Departed | Rejected::UnknownNode(_) => {
+        Rejected::Duplicate
+        | Rejected::Stale
+        | Rejected::Departed
+        | Rejected::Unconfirmed
+        | Rejected::NotSent
+        | Rejected::UnknownNode(_) => {
             tracing::trace!(peer = %src, reason = rejected.reason(), "liveness message ignored");
         }
-        Rejected::Malformed(_) | Rejected::OwnName | Rejected::ForeignSource(_) => {
+        Rejected::Malformed(_)
+        | Rejected::Unauthenticated
+        | Rejected::OwnName
+        | Rejected::ForeignSource(_) => {
             if let Some(suppressed) = limit.admit(now) {
                 let (reason, error) = (rejected.reason(), chain(rejected));
                 tracing::warn!(peer = %src, reason, %error, suppressed, "liveness message refused");

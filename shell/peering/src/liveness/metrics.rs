@@ -15,6 +15,8 @@ pub struct LivenessMetrics {
     peers: Family<StateLabels, Gauge>,
     transitions: Family<TransitionLabels, Counter>,
     drops: Family<DropLabels, Counter>,
+    claims_changes: Counter,
+    refusals: Counter,
     send_errors: Counter,
     socket_losses: Counter,
 }
@@ -65,13 +67,23 @@ impl LivenessMetrics {
         );
         registry.register(
             "ferrolb_liveness_transitions",
-            "Other speakers that were found alive or dead, by reason",
+            "Other speakers that were found alive, leaving or dead, by reason",
             metrics.transitions.clone(),
         );
         registry.register(
             "ferrolb_liveness_drops",
             "Liveness messages not listened to, by reason; copies by a second address count as duplicate",
             metrics.drops.clone(),
+        );
+        registry.register(
+            "ferrolb_liveness_claims_changes",
+            "Changes of what other speakers say they own",
+            metrics.claims_changes.clone(),
+        );
+        registry.register(
+            "ferrolb_liveness_refusals",
+            "Liveness messages that came back because no speaker listened",
+            metrics.refusals.clone(),
         );
         registry.register(
             "ferrolb_liveness_send_errors",
@@ -94,12 +106,22 @@ impl LivenessMetrics {
         self.messages.get_or_create(&MessageLabels { direction, kind: kind.name() }).inc();
     }
 
-    pub(super) fn count_transition(&self, event: &Event) {
+    pub(super) fn count_event(&self, event: &Event) {
         let labels = match event {
             Event::Alive(_) => TransitionLabels { to: "alive", reason: "Heard" },
+            Event::Staying(_) => TransitionLabels { to: "alive", reason: "Stays" },
+            Event::Leaving(_) => TransitionLabels { to: "leaving", reason: "Leaves" },
             Event::Dead { why, .. } => TransitionLabels { to: "dead", reason: why.reason() },
+            Event::ClaimsChanged(_) => {
+                self.claims_changes.inc();
+                return;
+            }
         };
         self.transitions.get_or_create(&labels).inc();
+    }
+
+    pub(super) fn count_refusal(&self) {
+        self.refusals.inc();
     }
 
     pub(super) fn count_rejected(&self, rejected: &Rejected) {

@@ -16,6 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::SpawnError;
+use super::refusals::{self, Refusal};
 
 /// Packets taken from one socket before the timers get their turn: more than a receive buffer
 /// holds, so that only a flood meets it.
@@ -34,6 +35,10 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// Pause after a `poll` that was refused, which only exhausted memory can explain: going on at
 /// once would burn a CPU.
 const POLL_RETRY: Duration = Duration::from_millis(10);
+
+/// How often a datagram is handed to the system. A socket that tells what became of datagrams
+/// fails the next call, and that only, for one that came back; several may come back meanwhile.
+const SEND_ATTEMPTS: usize = 3;
 
 /// Between two log lines about the same trouble.
 pub(super) const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -56,6 +61,15 @@ struct Port {
 enum PortState {
     Open(UdpSocket),
     Lost { retry: Instant },
+}
+
+/// What came out of receiving, beside packets.
+#[derive(Debug)]
+pub(super) struct Received {
+    /// The number of sockets found lost.
+    pub(super) lost: u64,
+    /// What came back. It says something about what was sent before any packet of this turn.
+    pub(super) refused: Vec<Refusal>,
 }
 
 /// Why a datagram was not sent.
@@ -122,12 +136,12 @@ impl Sockets {
     }
 
     /// Hands every packet that has arrived to `accept`, and opens lost sockets again when that
-    /// is due. The number of sockets found lost.
-    pub(super) fn receive(&mut self, now: Instant, mut accept: impl FnMut(SocketAddr, &[u8])) -> u64 {
-        let mut lost = 0;
+    /// is due.
+    pub(super) fn receive(&mut self, now: Instant, mut accept: impl FnMut(SocketAddr, &[u8])) -> Received {
+        let (mut lost, mut refused) = (0, Vec::new());
         for port in &mut self.ports {
             let outcome = match &port.state {
-                PortState::Open(socket) => drain(socket, &mut accept),
+                PortState::Open(socket) => drain(socket, &mut refused, &mut accept),
                 PortState::Lost { retry } if *retry > now => continue,
                 PortState::Lost { .. } => match open(port.address) {
                     Ok(socket) => {
@@ -146,7 +160,7 @@ impl Sockets {
             lost += u64::from(matches!(port.state, PortState::Open(_)));
             port.state = PortState::Lost { retry: now + REOPEN_INTERVAL };
         }
-        lost
+        Received { lost, refused }
     }
 
     /// Sends one datagram from the socket of its family.
@@ -155,7 +169,14 @@ impl Sockets {
             PortState::Open(socket) if port.address.is_ipv4() == dst.is_ipv4() => Some(socket),
             PortState::Open(_) | PortState::Lost { .. } => None,
         });
-        socket.ok_or(SendError::Lost)?.send_to(payload, dst)?;
+        let socket = socket.ok_or(SendError::Lost)?;
+        let mut outcome = socket.send_to(payload, dst);
+        for _ in 1..SEND_ATTEMPTS {
+            if outcome.is_err() {
+                outcome = socket.send_to(payload, dst);
+            }
+        }
+        outcome?;
         Ok(())
     }
 }
@@ -169,11 +190,19 @@ fn open(address: SocketAddr) -> io::Result<UdpSocket> {
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    Ok(socket.into())
+    let socket = socket.into();
+    refusals::ask_for(&socket)?;
+    Ok(socket)
 }
 
 /// Receives until there is no more, or [`RECEIVE_MAX`].
-fn drain(socket: &UdpSocket, accept: &mut impl FnMut(SocketAddr, &[u8])) -> io::Result<()> {
+fn drain(
+    socket: &UdpSocket,
+    refused: &mut Vec<Refusal>,
+    accept: &mut impl FnMut(SocketAddr, &[u8]),
+) -> io::Result<()> {
+    // First: while something is in it, receiving fails.
+    refusals::take(socket, refused);
     // One octet more than a datagram has, so that a longer one shows.
     let mut buffer = [0; DATAGRAM_MAX + 1];
     for _ in 0..RECEIVE_MAX {
@@ -181,7 +210,12 @@ fn drain(socket: &UdpSocket, accept: &mut impl FnMut(SocketAddr, &[u8])) -> io::
             Ok((length, src)) => accept(src, buffer.get(..length).unwrap_or_default()),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            // It is about a datagram, not about the socket, if something has come back.
+            Err(error) => {
+                if refusals::take(socket, refused) == 0 {
+                    return Err(error);
+                }
+            }
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
 use super::*;
-use ferrolb_liveness::DeadReason;
+use ferrolb_liveness::{DeadReason, Key};
 use prometheus_client::registry::Registry;
 use std::net::UdpSocket;
 use std::time::Instant;
@@ -53,6 +53,7 @@ impl Segment {
         LivenessConfig {
             node: node(index),
             timing: Timing::default(),
+            keys: keys(7),
             bind: vec![self.address(index)],
             port: self.port,
         }
@@ -68,9 +69,13 @@ impl Segment {
 impl Speaker {
     /// Waits until exactly the nodes of `alive` are, and nothing is presumed.
     async fn sees(&mut self, alive: &[usize]) {
-        let expected =
-            LivenessView { alive: alive.iter().map(|&index| node(index)).collect(), settled: true };
-        let seen = timeout(DEADLINE, self.liveness.view.wait_for(|view| *view == expected)).await;
+        let expected: BTreeSet<NodeName> = alive.iter().map(|&index| node(index)).collect();
+        self.comes_to(|view| view.settled && view.alive == expected).await;
+    }
+
+    /// Waits until the view is as expected.
+    async fn comes_to(&mut self, is_expected: impl Fn(&LivenessView) -> bool) {
+        let seen = timeout(DEADLINE, self.liveness.view.wait_for(|view| is_expected(view))).await;
         seen.expect("the view becomes the expected one").expect("the driver runs");
     }
 
@@ -80,7 +85,7 @@ impl Speaker {
             loop {
                 match self.liveness.events.recv().await.expect("the driver runs") {
                     Event::Dead { node, why } => return (node, why),
-                    Event::Alive(_) => {}
+                    Event::Alive(_) | Event::Leaving(_) | Event::Staying(_) | Event::ClaimsChanged(_) => {}
                 }
             }
         };
@@ -104,6 +109,10 @@ impl Speaker {
     }
 }
 
+fn keys(octet: u8) -> KeyRing {
+    KeyRing::new(Key::new(&[octet; 32]).unwrap(), vec![]).unwrap()
+}
+
 fn node(index: usize) -> NodeName {
     format!("n{index}").into()
 }
@@ -122,15 +131,75 @@ async fn three_speakers_find_each_other_and_notice_when_one_is_killed() {
     drop(three);
     let killed = Instant::now();
     one.sees(&[1, 2]).await;
-    println!("silence of a speaker was noticed after {:?}", killed.elapsed());
+    println!("the end of a speaker was noticed after {:?}", killed.elapsed());
     two.sees(&[1, 2]).await;
-    assert_eq!(one.next_death().await, (node(3), DeadReason::Silent));
-    one.shows("ferrolb_liveness_transitions_total{to=\"dead\",reason=\"Silent\"}").await;
+    assert_eq!(one.next_death().await, (node(3), DeadReason::ProcessGone));
+    one.shows("ferrolb_liveness_transitions_total{to=\"dead\",reason=\"ProcessGone\"}").await;
+    one.shows("ferrolb_liveness_refusals_total").await;
     one.shows("ferrolb_liveness_peers{state=\"dead\"} 1").await;
 
     let mut three = segment.start(3);
     three.sees(&[1, 2, 3]).await;
     one.sees(&[1, 2, 3]).await;
+}
+
+#[tokio::test]
+async fn a_killed_process_is_noticed_long_before_its_silence() {
+    let segment = Segment::new(2);
+    // Nobody could tell by the silence before the deadline of this test.
+    let timing = Timing::new(Duration::from_millis(40), 2 * DEADLINE).unwrap();
+    let start = |index| {
+        let speaker = segment.spawn_with(LivenessConfig { timing, ..segment.config(index) });
+        speaker.liveness.handle.start();
+        speaker
+    };
+    let (mut one, mut two) = (start(1), start(2));
+    one.sees(&[1, 2]).await;
+    two.sees(&[1, 2]).await;
+    drop(two);
+    let killed = Instant::now();
+    one.sees(&[1]).await;
+    println!("the end of a process was noticed after {:?}", killed.elapsed());
+    assert_eq!(one.next_death().await, (node(2), DeadReason::ProcessGone));
+}
+
+#[tokio::test]
+async fn claims_and_the_wish_to_leave_reach_the_others() {
+    let segment = Segment::new(2);
+    let (mut one, mut two) = (segment.start(1), segment.start(2));
+    one.sees(&[1, 2]).await;
+    two.sees(&[1, 2]).await;
+    let owned: BTreeMap<IpAddr, Epoch> =
+        (0..1_000).map(|index| (IpAddr::V4((0x0a00_0000 + index).into()), Epoch(u64::from(index)))).collect();
+    one.liveness.handle.set_claims(owned.clone());
+    two.comes_to(|view| view.claims.get(&node(1)) == Some(&owned) && view.settled).await;
+    assert_eq!(*two.liveness.view.borrow().highest_epochs, owned);
+    one.liveness.handle.set_leaving(true);
+    two.comes_to(|view| view.leaving == [node(1)].into() && view.alive == [node(2)].into()).await;
+    two.shows("ferrolb_liveness_messages_total{direction=\"received\",kind=\"claims\"}").await;
+    two.shows("ferrolb_liveness_claims_changes_total 1").await;
+
+    // A speaker that has only just started, and says nothing yet, knows what the others own.
+    let segment = Segment { nodes: 3, ..segment };
+    for speaker in [&one, &two] {
+        speaker.liveness.handle.set_peers(segment.peers());
+    }
+    let mut three = segment.spawn(3);
+    three.comes_to(|view| view.settled && view.claims.get(&node(1)) == Some(&owned)).await;
+}
+
+#[tokio::test]
+async fn a_speaker_without_the_key_is_a_stranger_until_it_gets_it() {
+    let segment = Segment::new(2);
+    let mut one = segment.start(1);
+    let mut two = segment.spawn_with(LivenessConfig { keys: keys(8), ..segment.config(2) });
+    two.liveness.handle.start();
+    one.shows("ferrolb_liveness_drops_total{reason=\"unauthenticated\"}").await;
+    one.sees(&[1]).await;
+    two.sees(&[2]).await;
+    two.liveness.handle.set_keys(keys(7));
+    one.sees(&[1, 2]).await;
+    two.sees(&[1, 2]).await;
 }
 
 #[tokio::test]
@@ -158,8 +227,8 @@ async fn a_speaker_that_has_not_started_is_presumed_alive_and_then_missed() {
     let mut one = segment.spawn_with(LivenessConfig { timing, ..segment.config(1) });
     one.liveness.handle.start();
     let mut two = segment.spawn(2);
-    let presumed = LivenessView { alive: [node(1), node(2)].into(), settled: false };
-    timeout(DEADLINE, one.liveness.view.wait_for(|view| *view == presumed)).await.unwrap().unwrap();
+    let presumed = |view: &LivenessView| !view.settled && view.alive == [node(1), node(2)].into();
+    timeout(DEADLINE, one.liveness.view.wait_for(presumed)).await.unwrap().unwrap();
     one.sees(&[1]).await;
     two.sees(&[1]).await;
     two.liveness.handle.start();
@@ -192,10 +261,10 @@ async fn packets_of_strangers_are_counted_by_reason_and_ignored() {
     let stranger = UdpSocket::bind((segment.address(9), 0)).unwrap();
     let send = |octets: &[u8]| stranger.send_to(octets, (segment.address(1), segment.port)).unwrap();
     send(b"GET / HTTP/1.1\r\n\r\n");
-    send(b"FLBm\x02\x01");
+    send(b"FLBm\x01\x01");
     send(b"");
-    send(b"FLBm\x01\x01\x02n7\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01");
-    for reason in ["magic", "version", "truncated", "unknown_node"] {
+    send(&[b"FLBm\x02\x02\0\0\0\0\x02n7".as_slice(), &[0; 24 + 16]].concat());
+    for reason in ["magic", "version", "truncated", "unauthenticated"] {
         one.shows(&format!("ferrolb_liveness_drops_total{{reason=\"{reason}\"}} 1")).await;
     }
     one.sees(&[1]).await;

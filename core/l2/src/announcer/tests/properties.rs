@@ -1,17 +1,29 @@
 //! Whatever happens in whatever order, against a model that only remembers who owns what.
 
 use super::*;
+use crate::schedule::PROBE_NUM;
+use crate::verdict::Purpose;
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Announce { address: IpAddr, interfaces: BTreeSet<InterfaceName> },
+    Announce {
+        address: IpAddr,
+        interfaces: BTreeSet<InterfaceName>,
+        how: Start,
+    },
     Withdraw(IpAddr),
     SetLinks(BTreeMap<InterfaceName, LinkState>),
     Reannounce(InterfaceName, Protocol),
-    Hear { interface: InterfaceName, frame: Vec<u8> },
+    Hear {
+        interface: InterfaceName,
+        frame: Vec<u8>,
+    },
     Elapse(Duration),
+    Fellows(BTreeSet<MacAddr>),
     Drain,
+    /// The driver can send nothing.
+    Lose,
 }
 
 fn interface() -> impl Strategy<Value = InterfaceName> {
@@ -25,8 +37,15 @@ fn address() -> impl Strategy<Value = IpAddr> {
     ]
 }
 
+fn how() -> impl Strategy<Value = Start> {
+    prop_oneof![Just(Start::Probe), Just(Start::TakeOver)]
+}
+
+fn host(octet: u8) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0, octet])
+}
+
 fn frame() -> impl Strategy<Value = Vec<u8>> {
-    let host = |octet: u8| MacAddr([2, 0, 0, 0, 0, octet]);
     let request = move |(sender, address, announce): (u8, IpAddr, bool)| match address {
         IpAddr::V4(v4) => {
             let sender_ip = if announce { v4 } else { HOST_V4 };
@@ -60,43 +79,73 @@ fn links() -> impl Strategy<Value = BTreeMap<InterfaceName, LinkState>> {
 fn step() -> impl Strategy<Value = Step> {
     let interfaces = || proptest::collection::btree_set(interface(), 0..3);
     prop_oneof![
-        3 => (address(), interfaces()).prop_map(|(address, interfaces)| Step::Announce { address, interfaces }),
+        3 => (address(), interfaces(), how())
+            .prop_map(|(address, interfaces, how)| Step::Announce { address, interfaces, how }),
         1 => address().prop_map(Step::Withdraw),
         2 => links().prop_map(Step::SetLinks),
         1 => (interface(), prop_oneof![Just(Protocol::Arp), Just(Protocol::Ndp)])
             .prop_map(|(interface, protocol)| Step::Reannounce(interface, protocol)),
         4 => (interface(), frame()).prop_map(|(interface, frame)| Step::Hear { interface, frame }),
         4 => (0_u64..3000).prop_map(|ms| Step::Elapse(Duration::from_millis(ms))),
+        1 => proptest::collection::btree_set((0x0e_u8..0x14).prop_map(host), 0..3).prop_map(Step::Fellows),
         4 => Just(Step::Drain),
+        1 => Just(Step::Lose),
     ]
 }
 
 #[derive(Default)]
 struct Model {
-    owned: BTreeMap<IpAddr, BTreeSet<InterfaceName>>,
+    owned: BTreeMap<IpAddr, BTreeMap<InterfaceName, Start>>,
+    /// How many probes went out since an address was owned on an interface.
+    probes: BTreeMap<(IpAddr, InterfaceName), u32>,
     links: BTreeMap<InterfaceName, LinkState>,
 }
 
 impl Model {
-    /// Every frame sent speaks for an address owned on that interface, from its own MAC.
-    fn check(&self, transmit: &Transmit) -> Result<(), TestCaseError> {
-        let owned_on = self.owned.get(&transmit.address);
-        prop_assert!(owned_on.is_some_and(|on| on.contains(&transmit.interface)), "{:?}", transmit);
+    fn announce(&mut self, address: IpAddr, interfaces: &BTreeSet<InterfaceName>, how: Start) {
+        let owned = self.owned.entry(address).or_default();
+        owned.retain(|interface, _| interfaces.contains(interface));
+        for interface in interfaces {
+            owned.entry(interface.clone()).or_insert(how);
+        }
+        self.probes.retain(|(probed, interface), _| *probed != address || owned.contains_key(interface));
+    }
+
+    fn drain(&mut self, announcer: &mut Announcer) -> Result<(), TestCaseError> {
+        while let Some(transmit) = announcer.poll_transmit() {
+            self.check(&transmit)?;
+        }
+        while announcer.poll_event().is_some() {}
+        Ok(())
+    }
+
+    /// Every frame sent speaks for an address owned on that interface, from its own MAC, and only
+    /// after it was probed for if it had to be.
+    fn check(&mut self, transmit: &Transmit) -> Result<(), TestCaseError> {
+        let start = self.owned.get(&transmit.address).and_then(|on| on.get(&transmit.interface)).copied();
+        prop_assert!(start.is_some(), "{:?}", transmit);
+        let probes = self.probes.entry((transmit.address, transmit.interface.clone())).or_default();
+        let is_probe = transmit.kind.purpose() == Purpose::Probe;
+        *probes += u32::from(is_probe);
+        prop_assert!(is_probe || start == Some(Start::TakeOver) || *probes >= PROBE_NUM, "{:?}", transmit);
         let mac = self.links[&transmit.interface].mac;
         let source = Header::parse(&mut Reader::new(&transmit.frame)).unwrap().source;
         prop_assert_eq!(source, mac);
         match transmit.address {
             IpAddr::V4(v4) => {
                 let (_, packet) = parsed_arp(transmit);
-                prop_assert_eq!((packet.sender_ip, packet.sender_hardware), (v4, mac));
+                let sender_ip = if is_probe { Ipv4Addr::UNSPECIFIED } else { v4 };
+                prop_assert_eq!((packet.sender_ip, packet.sender_hardware), (sender_ip, mac));
             }
-            IpAddr::V6(v6) => {
-                let Message::Advertisement(advertisement) = parsed_ndp(transmit).1.message else {
-                    return Err(TestCaseError::fail("only advertisements are sent"));
-                };
-                let claimed = (advertisement.target, advertisement.target_link_layer);
-                prop_assert_eq!(claimed, (v6, Some(mac)));
-            }
+            IpAddr::V6(v6) => match parsed_ndp(transmit).1.message {
+                Message::Solicitation(solicitation) => {
+                    prop_assert!(is_probe && solicitation.source_link_layer.is_none());
+                }
+                Message::Advertisement(advertisement) => {
+                    let claimed = (advertisement.target, advertisement.target_link_layer);
+                    prop_assert_eq!((is_probe, claimed), (false, (v6, Some(mac))));
+                }
+            },
         }
         Ok(())
     }
@@ -105,7 +154,7 @@ impl Model {
     fn check_listening(&self, announcer: &Announcer) -> Result<(), TestCaseError> {
         let mut expected: BTreeMap<&InterfaceName, Listening> = BTreeMap::new();
         for (address, interfaces) in &self.owned {
-            for interface in interfaces {
+            for interface in interfaces.keys() {
                 let Some(link) = self.links.get(interface) else { continue };
                 if address.is_ipv6() && !link.has_link_local {
                     continue;
@@ -134,13 +183,17 @@ proptest! {
         let mut now = at(0);
         for step in steps {
             match step {
-                Step::Announce { address, interfaces } => {
-                    announcer.announce(address, &interfaces, now);
-                    model.owned.insert(address, interfaces);
+                Step::Announce { address, interfaces, how } => {
+                    announcer.announce(address, &interfaces, how, now);
+                    model.announce(address, &interfaces, how);
                 }
                 Step::Withdraw(address) => {
-                    announcer.withdraw(address, now);
-                    model.owned.remove(&address);
+                    announcer.withdraw(address);
+                    model.announce(address, &BTreeSet::new(), Start::TakeOver);
+                }
+                Step::Fellows(fellows) => {
+                    let named = |mac| (mac, NodeName::from("worker-2"));
+                    announcer.set_fellows(fellows.into_iter().map(named).collect());
                 }
                 Step::SetLinks(links) => {
                     announcer.set_links(links.clone(), now);
@@ -152,14 +205,16 @@ proptest! {
                     prop_assert!(handled.is_err() || model.links.contains_key(&interface));
                 }
                 Step::Elapse(time) => {
+                    // No driver sleeps before it has sent what it has.
+                    model.drain(&mut announcer)?;
                     now = now + time;
                     announcer.handle_timeout(now);
                 }
-                Step::Drain => {
+                Step::Drain => model.drain(&mut announcer)?,
+                Step::Lose => {
                     while let Some(transmit) = announcer.poll_transmit() {
-                        model.check(&transmit)?;
+                        announcer.handle_unsent(&transmit, now);
                     }
-                    while announcer.poll_event().is_some() {}
                 }
             }
             model.check_listening(&announcer)?;

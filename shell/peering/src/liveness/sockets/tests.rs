@@ -1,6 +1,7 @@
 use super::*;
 use crate::liveness::wake_pair;
 use std::fs::File;
+use std::net::Ipv6Addr;
 use std::os::fd::OwnedFd;
 
 fn loopback_sockets() -> (Sockets, UnixStream, SocketAddr) {
@@ -15,8 +16,8 @@ fn loopback_sockets() -> (Sockets, UnixStream, SocketAddr) {
 
 fn received(sockets: &mut Sockets, now: Instant) -> (u64, Vec<Vec<u8>>) {
     let mut packets = Vec::new();
-    let lost = sockets.receive(now, |_, octets| packets.push(octets.to_vec()));
-    (lost, packets)
+    let received = sockets.receive(now, |_, octets| packets.push(octets.to_vec()));
+    (received.lost, packets)
 }
 
 /// Makes the socket's descriptor something that is no socket, as the loss of a socket.
@@ -74,7 +75,7 @@ fn both_families_share_a_port_and_each_packet_takes_its_own() {
     let any = [IpAddr::from([0; 4]), IpAddr::from([0; 16])];
     let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut sockets = Sockets::open(&any, port, wakened).unwrap();
-    let loopbacks = [IpAddr::from([127, 0, 0, 1]), IpAddr::V6(std::net::Ipv6Addr::LOCALHOST)];
+    let loopbacks = [IpAddr::from([127, 0, 0, 1]), IpAddr::V6(Ipv6Addr::LOCALHOST)];
     let families = sockets.families();
     assert!(families.contains(&IpFamily::V4));
     for loopback in loopbacks.into_iter().filter(|loopback| families.contains(&IpFamily::of(*loopback))) {
@@ -83,6 +84,35 @@ fn both_families_share_a_port_and_each_packet_takes_its_own() {
         let mut sources = Vec::new();
         sockets.receive(clock::now(), |src, _| sources.push(src));
         assert_eq!(sources, [SocketAddr::new(loopback, port)]);
+    }
+}
+
+#[test]
+fn what_nobody_listens_to_comes_back_in_both_families_and_hinders_no_other() {
+    for loopback in [IpAddr::from([127, 0, 0, 2]), Ipv6Addr::LOCALHOST.into()] {
+        let (_waker, wakened) = wake_pair().unwrap();
+        let free_port = || UdpSocket::bind((loopback, 0)).unwrap().local_addr().unwrap().port();
+        let Ok(mut sockets) = Sockets::open(&[loopback], free_port(), wakened) else {
+            assert!(loopback.is_ipv6(), "this host lacks IPv6");
+            continue;
+        };
+        let listener = UdpSocket::bind((loopback, 0)).unwrap();
+        listener.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let gone = SocketAddr::new(loopback, free_port());
+        for _ in 0..3 {
+            sockets.send(gone, b"is anybody there").unwrap();
+            sockets.send(listener.local_addr().unwrap(), b"for you").unwrap();
+            let mut buffer = [0; 16];
+            assert_eq!(listener.recv(&mut buffer).unwrap(), 7);
+        }
+        let Received { lost, refused } = sockets.receive(clock::now(), |_, _| {});
+        assert_eq!((lost, refused.len()), (0, 3));
+        for Refusal { dst, returned } in refused {
+            assert_eq!((dst, returned), (gone, b"is anybody there".to_vec()));
+        }
+        let asleep = clock::now();
+        sockets.wait(Some(asleep + Duration::from_millis(20)));
+        assert!(clock::now() >= asleep + Duration::from_millis(20), "an empty queue wakes nobody");
     }
 }
 

@@ -1,176 +1,11 @@
-//! Whole meshes in virtual time: loss, delay, reordering, crash, leave, restart.
-//!
-//! Everything follows from the seed; a failing assertion prints it.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "the harness of tests is a test")]
+//! Who is alive: start, crash, kill, leave, restart, loss, partition.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ferrolb_liveness::{DeadReason, Event, Mesh, Timing};
-use ferrolb_vocab::{Instant, NodeName};
+use ferrolb_liveness::{DeadReason, Event, Timing};
 
-/// SplitMix64: small, and the same on every platform.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn chance(&mut self, probability: f64) -> bool {
-        #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
-        let fraction = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
-        fraction < probability
-    }
-
-    fn micros(&mut self, range: std::ops::Range<u64>) -> Duration {
-        Duration::from_micros(range.start + self.next() % (range.end - range.start))
-    }
-}
-
-struct Packet {
-    src: SocketAddr,
-    dst: SocketAddr,
-    payload: Vec<u8>,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Told {
-    at: Instant,
-    observer: String,
-    event: Event,
-}
-
-/// A network of nodes `n1`, `n2` … at 10.0.0.1, 10.0.0.2 …
-struct Network {
-    random: Random,
-    now: Instant,
-    timing: Timing,
-    loss: f64,
-    delay_us: std::ops::Range<u64>,
-    nodes: BTreeMap<String, Mesh>,
-    members: Vec<String>,
-    under_way: BTreeMap<(Instant, u64), Packet>,
-    packets: u64,
-    told: Vec<Told>,
-}
-
-fn address(name: &str) -> SocketAddr {
-    format!("10.0.0.{}:7000", name.trim_start_matches('n')).parse().unwrap()
-}
-
-impl Network {
-    /// `count` nodes that start at once on a network with up to 1 ms of delay and no loss.
-    fn new(seed: u64, count: usize) -> Self {
-        let members: Vec<String> = (1..=count).map(|index| format!("n{index}")).collect();
-        let mut network = Self {
-            random: Random(seed),
-            now: Instant::ORIGIN,
-            timing: Timing::default(),
-            loss: 0.0,
-            delay_us: 50..1_000,
-            nodes: BTreeMap::new(),
-            members: members.clone(),
-            under_way: BTreeMap::new(),
-            packets: 0,
-            told: Vec::new(),
-        };
-        for name in members {
-            network.boot(&name, 1);
-        }
-        network
-    }
-
-    fn boot(&mut self, name: &str, incarnation: u64) {
-        let mut mesh = Mesh::new(name.into(), incarnation, self.timing).unwrap();
-        let peers = self.members.iter().map(|name| (name.as_str().into(), vec![address(name)])).collect();
-        mesh.set_peers(peers, self.now);
-        mesh.start(self.now);
-        self.nodes.insert(name.into(), mesh);
-        self.drain(name);
-    }
-
-    fn crash(&mut self, name: &str) {
-        self.nodes.remove(name).unwrap();
-    }
-
-    fn leave(&mut self, name: &str) {
-        self.nodes.get_mut(name).unwrap().leave(self.now);
-        self.drain(name);
-    }
-
-    fn run(&mut self, duration: Duration) {
-        let end = self.now + duration;
-        loop {
-            let arrival = self.under_way.first_key_value().map(|(&(at, _), _)| at);
-            let timer = self.nodes.values().filter_map(|mesh| Some(mesh.poll_timeout()?.0)).min();
-            let next = arrival.into_iter().chain(timer).min().filter(|next| *next <= end);
-            let Some(next) = next else { break };
-            self.now = next;
-            self.step();
-        }
-        self.now = end;
-    }
-
-    /// Delivers what has arrived, then runs the timers that are due.
-    fn step(&mut self) {
-        while let Some(entry) = self.under_way.first_entry()
-            && entry.key().0 <= self.now
-        {
-            let packet = entry.remove();
-            let name = format!("n{}", packet.dst.ip().to_string().rsplit('.').next().unwrap());
-            if let Some(mesh) = self.nodes.get_mut(&name) {
-                mesh.handle_packet(packet.src, &packet.payload, self.now).ok();
-                self.drain(&name);
-            }
-        }
-        for name in self.members.clone() {
-            if let Some(mesh) = self.nodes.get_mut(&name) {
-                mesh.handle_timeout(self.now);
-                self.drain(&name);
-            }
-        }
-    }
-
-    fn drain(&mut self, name: &str) {
-        let mesh = self.nodes.get_mut(name).unwrap();
-        while let Some(transmit) = mesh.poll_transmit() {
-            if self.random.chance(self.loss) {
-                continue;
-            }
-            let arrival = self.now + self.random.micros(self.delay_us.clone());
-            self.packets += 1;
-            let packet = Packet { src: address(name), dst: transmit.dst, payload: transmit.payload };
-            self.under_way.insert((arrival, self.packets), packet);
-        }
-        while let Some(event) = mesh.poll_event() {
-            self.told.push(Told { at: self.now, observer: name.into(), event });
-        }
-    }
-
-    fn alive(&self, observer: &str) -> Vec<String> {
-        self.nodes[observer].alive().iter().map(NodeName::to_string).collect()
-    }
-
-    fn deaths(&self) -> impl Iterator<Item = &Told> {
-        self.told.iter().filter(|told| matches!(told.event, Event::Dead { .. }))
-    }
-
-    fn delay_max(&self) -> Duration {
-        Duration::from_micros(self.delay_us.end)
-    }
-}
-
-fn dead(node: &str, why: DeadReason) -> Event {
-    Event::Dead { node: node.into(), why }
-}
-
-const SECOND: Duration = Duration::from_secs(1);
+use crate::network::{Network, SECOND, Told, dead, keys};
 
 #[test]
 fn three_nodes_find_each_other_within_an_interval() {
@@ -210,6 +45,47 @@ fn a_crash_is_noticed_by_all_within_the_detection_time_and_an_interval() {
 }
 
 #[test]
+fn a_killed_process_is_noticed_by_all_with_their_next_heartbeat() {
+    let mut longest = Duration::ZERO;
+    for seed in 0..300 {
+        let mut network = Network::new(seed, 3);
+        let before = SECOND + network.random.micros(0..100_000);
+        network.run(before);
+        network.kill("n3");
+        let killed = network.now;
+        network.run(SECOND);
+        let bound = network.timing.interval() + 4 * network.delay_max();
+        assert_eq!(network.deaths().count(), 2, "seed {seed}");
+        for told in network.deaths() {
+            let took = told.at.saturating_since(killed);
+            assert_eq!(told.event, dead("n3", DeadReason::ProcessGone), "seed {seed}");
+            assert!(took <= bound, "seed {seed}: took {took:?}");
+            longest = longest.max(took);
+        }
+        network.boot("n3", 2);
+        network.run(3 * network.delay_max());
+        assert_eq!(network.alive("n1"), ["n1", "n2", "n3"], "seed {seed}");
+    }
+    println!("a killed process was noticed after {longest:?} at most");
+}
+
+#[test]
+fn a_killed_process_under_loss_is_noticed_no_later_than_its_silence() {
+    for seed in 0..300 {
+        let mut network = Network::new(seed, 2);
+        network.loss = 0.3;
+        network.run(SECOND);
+        network.kill("n2");
+        let killed = network.now;
+        network.run(SECOND);
+        assert_eq!(network.alive("n1"), ["n1"], "seed {seed}");
+        let noticed = network.deaths().filter(|told| told.observer == "n1").last().unwrap().at;
+        let bound = network.timing.detection() + network.timing.interval();
+        assert!(noticed <= killed + bound, "seed {seed}: {noticed}");
+    }
+}
+
+#[test]
 fn a_crash_under_loss_is_noticed_no_later() {
     for seed in 0..300 {
         let mut network = Network::new(seed, 2);
@@ -244,7 +120,7 @@ fn a_leave_is_noticed_at_once() {
 }
 
 #[test]
-fn a_restart_is_alive_again_after_three_heartbeats() {
+fn a_restart_is_alive_again_after_one_round_trip() {
     for seed in 0..300 {
         let mut network = Network::new(seed, 3);
         network.run(SECOND);
@@ -260,7 +136,7 @@ fn a_restart_is_alive_again_after_three_heartbeats() {
         });
         let back: Vec<Duration> = back.map(|told| told.at.saturating_since(booted)).collect();
         assert_eq!(back.len(), 2, "seed {seed}");
-        let bound = 2 * network.timing.interval() + network.delay_max();
+        let bound = 3 * network.delay_max();
         assert!(back.iter().all(|took| *took <= bound), "seed {seed}: {back:?}");
         assert_eq!(network.alive("n1"), ["n1", "n2", "n3"], "seed {seed}");
     }
@@ -291,7 +167,7 @@ fn delay_of_several_intervals_and_reordering_are_no_death() {
 }
 
 /// The promise of the default timing at 30 % loss: a false death every 6,531 intervals per peer
-/// on average, so that most stretches of a minute (1,200 intervals) see none.
+/// on average, so that most stretches of a minute (1,500 intervals) see none.
 #[test]
 fn a_minute_at_thirty_percent_loss_passes_without_a_false_death() {
     let promised = Timing::default().mean_intervals_to_false_death(0.3);
@@ -351,4 +227,32 @@ fn a_partition_is_seen_from_both_sides_and_heals() {
             assert_eq!(network.alive(observer), ["n1", "n2", "n3"], "seed {seed}");
         }
     }
+}
+
+#[test]
+fn keys_are_rotated_under_way_without_a_death() {
+    for seed in 0..20 {
+        let mut network = Network::new(seed, 3);
+        network.loss = 0.1;
+        network.run(SECOND);
+        for ring in [keys(7, &[8]), keys(8, &[7]), keys(8, &[])] {
+            for name in ["n2", "n1", "n3"] {
+                network.change(name, |mesh, _| mesh.set_keys(ring.clone()));
+                network.run(SECOND);
+            }
+        }
+        assert_eq!(network.deaths().count(), 0, "seed {seed}");
+        network.change("n1", |mesh, _| mesh.set_keys(keys(9, &[])));
+        network.run(SECOND);
+        assert_eq!(network.alive("n1"), ["n1"], "seed {seed}: and a key that nobody has is worth nothing");
+    }
+}
+
+#[test]
+fn at_rest_a_mesh_sends_one_heartbeat_per_pair_and_interval() {
+    let mut network = Network::new(0, 10);
+    network.run(SECOND);
+    let before = network.packets;
+    network.run(10 * SECOND);
+    assert_eq!(network.packets - before, 10 * 9 * 250);
 }

@@ -1,0 +1,140 @@
+//! An address on an interface, and what other stations' packets mean for it. Pure bookkeeping.
+
+use core::time::Duration;
+
+use ferrolb_vocab::{Instant, MacAddr};
+
+use crate::schedule::{FELLOW_MEMORY, FELLOW_PATIENCE, Probing, Schedule};
+
+/// How an address begins on an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// No speaker has owned it before: it is probed for (RFC 5227 §2.1, RFC 4862 §5.4), and used only
+    /// where nobody has it.
+    Probe,
+    /// A speaker has owned it: it is announced at once. Its former owner may be half dead and
+    /// answer a probe, and who waits for the address waits already.
+    TakeOver,
+}
+
+/// An address on an interface.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim {
+    /// How it begins when the interface can carry it, and again when that has changed.
+    pub(crate) start: Start,
+    pub(crate) state: State,
+    /// Who had it when it was last probed for.
+    pub(crate) occupant: Option<MacAddr>,
+    pub(crate) reported: Option<Instant>,
+    pub(crate) defended: Option<Instant>,
+    fellow: Option<FellowHeard>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum State {
+    /// The interface cannot carry the address's family.
+    Waiting,
+    /// Whether it is free is being found out, or will be.
+    Probing(Probing),
+    /// It is answered for and announced.
+    Announced(Schedule),
+}
+
+/// Another node's claim, which may only be early.
+#[derive(Clone, Copy, Debug)]
+struct FellowHeard {
+    mac: MacAddr,
+    first: Instant,
+}
+
+/// A station that is heard of an address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Station {
+    pub(crate) mac: MacAddr,
+    pub(crate) is_fellow: bool,
+    pub(crate) evidence: Evidence,
+}
+
+/// What a packet says about an address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Evidence {
+    /// Its sender has it.
+    Claim,
+    /// Its sender wants it and asks whether anyone has it.
+    Probe,
+}
+
+/// What a packet means for an address of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    Nothing,
+    /// Another node of the cluster claims it, which may be over in a moment.
+    Passing,
+    /// Another station has it, before we used it.
+    Occupied,
+    /// Another station claims it while we use it.
+    Conflict,
+}
+
+impl State {
+    /// The state of an address that begins at `now`.
+    pub(crate) const fn beginning(start: Start, now: Instant) -> Self {
+        match start {
+            Start::Probe => Self::Probing(Probing::starting(now)),
+            Start::TakeOver => Self::Announced(Schedule::starting(now)),
+        }
+    }
+
+    /// When something is to be done.
+    pub(crate) const fn due(&self) -> Option<Instant> {
+        match self {
+            Self::Waiting => None,
+            Self::Probing(probing) => Some(probing.due()),
+            Self::Announced(schedule) => Some(schedule.due()),
+        }
+    }
+}
+
+impl Claim {
+    pub(crate) const fn new(start: Start) -> Self {
+        Self { start, state: State::Waiting, occupant: None, reported: None, defended: None, fellow: None }
+    }
+
+    /// Who has the address, as far as is known.
+    pub(crate) const fn occupied_by(&self) -> Option<MacAddr> {
+        match self.state {
+            State::Probing(_) => self.occupant,
+            State::Waiting | State::Announced(_) => None,
+        }
+    }
+
+    /// What it means that `station` is heard at `now`.
+    pub(crate) fn judge(&mut self, station: Station, now: Instant) -> Meaning {
+        let meaning = match (self.state, station.evidence) {
+            (State::Waiting, Evidence::Claim | Evidence::Probe) | (State::Announced(_), Evidence::Probe) => {
+                return Meaning::Nothing;
+            }
+            (State::Probing(probing), _) if !probing.has_begun(now) => return Meaning::Nothing,
+            // A fellow that probes does not have it either; the epochs say who of us shall.
+            (State::Probing(_), Evidence::Probe) if station.is_fellow => return Meaning::Nothing,
+            (State::Probing(_), Evidence::Claim | Evidence::Probe) => Meaning::Occupied,
+            (State::Announced(_), Evidence::Claim) => Meaning::Conflict,
+        };
+        if station.is_fellow && !self.is_heard_again(station.mac, now) { Meaning::Passing } else { meaning }
+    }
+
+    /// Whether the fellow was first heard at least [`FELLOW_PATIENCE`] ago, and not too long.
+    fn is_heard_again(&mut self, mac: MacAddr, now: Instant) -> bool {
+        let first = self.fellow.filter(|heard| heard.mac == mac).map(|heard| heard.first);
+        let Some(first) = first.filter(|first| now.saturating_since(*first) <= FELLOW_MEMORY) else {
+            self.fellow = Some(FellowHeard { mac, first: now });
+            return false;
+        };
+        now.saturating_since(first) >= FELLOW_PATIENCE
+    }
+}
+
+/// Whether something last done at `last` may be done again.
+pub(crate) fn is_due(last: Option<Instant>, interval: Duration, now: Instant) -> bool {
+    last.is_none_or(|last| now.saturating_since(last) >= interval)
+}

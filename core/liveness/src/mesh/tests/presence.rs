@@ -1,0 +1,301 @@
+//! Who is alive, who leaves, and what this speaker says about itself.
+
+use super::*;
+
+#[test]
+fn a_speaker_that_has_not_started_only_asks_and_is_not_alive() {
+    let mut mesh = watching_node2();
+    mesh.handle_timeout(at(0));
+    assert_eq!(transmits(&mut mesh), [(address("node2"), Kind::Ask, 0)]);
+    mesh.handle_timeout(at(50));
+    assert_eq!(transmits(&mut mesh), [(address("node2"), Kind::Ask, 0)]);
+    heartbeat(&mut mesh, 7, 1, at(60)).unwrap();
+    transmits(&mut mesh);
+    mesh.handle_timeout(at(100));
+    assert_eq!(transmits(&mut mesh), [], "it is known by now");
+    assert_eq!(names(&mesh.alive()), ["node2"]);
+}
+
+#[test]
+fn a_started_speaker_sends_to_every_address_each_interval() {
+    let mut mesh = new_mesh();
+    let second: SocketAddr = "[2001:db8::2]:7000".parse().unwrap();
+    mesh.set_peers([("node2".into(), vec![address("node2"), second])].into(), at(0));
+    mesh.start(at(10));
+    let round =
+        |sequence| vec![(address("node2"), Kind::Heartbeat, sequence), (second, Kind::Heartbeat, sequence)];
+    assert_eq!(transmits(&mut mesh), round(1));
+    assert_eq!(mesh.poll_timeout(), Some((at(60), Timer::Heartbeat)));
+    mesh.handle_timeout(at(59));
+    assert_eq!(transmits(&mut mesh), []);
+    mesh.handle_timeout(at(60));
+    assert_eq!(transmits(&mut mesh), round(2));
+    assert_eq!(names(&mesh.alive()), ["node1", "node2"]);
+}
+
+#[test]
+fn a_driver_that_was_held_up_sends_one_round_not_all_it_missed() {
+    let mut mesh = watching_node2();
+    mesh.start(at(0));
+    transmits(&mut mesh);
+    mesh.handle_timeout(at(300));
+    assert_eq!(transmits(&mut mesh).len(), 1);
+    assert_eq!(mesh.poll_timeout(), Some((at(325), Timer::Heartbeat)));
+}
+
+#[test]
+fn a_driver_that_was_held_up_buries_nobody_before_it_has_handed_in_what_came() {
+    let mut mesh = watching_node2();
+    heartbeat(&mut mesh, 7, 1, at(0)).unwrap();
+    mesh.handle_timeout(at(0));
+    events(&mut mesh);
+    mesh.start(at(9_000));
+    mesh.set_leaving(true, at(9_000));
+    assert_eq!(events(&mut mesh), []);
+    mesh.handle_timeout(at(9_000));
+    assert_eq!((events(&mut mesh), deadline(&mesh)), (vec![], Some(at(9_100))), "two intervals of grace");
+    mesh.handle_timeout(at(9_500));
+    assert_eq!(events(&mut mesh), [node2_is_dead(DeadReason::Silent)], "and no more");
+}
+
+#[test]
+fn a_round_that_was_not_sent_is_replaced_by_the_next() {
+    let mut mesh = watching_node2();
+    mesh.start(at(0));
+    mesh.handle_timeout(at(50));
+    assert_eq!(transmits(&mut mesh), [(address("node2"), Kind::Heartbeat, 2)]);
+}
+
+#[test]
+fn an_unheard_peer_is_presumed_alive_for_the_detection_time() {
+    let mut mesh = watching_node2();
+    assert!(!mesh.is_settled());
+    assert_eq!(names(&mesh.alive()), ["node2"]);
+    assert_eq!(deadline(&mesh), Some(at(400)));
+    advance(&mut mesh, at(399));
+    assert_eq!(events(&mut mesh), []);
+    advance(&mut mesh, at(400));
+    assert_eq!(events(&mut mesh), [node2_is_dead(DeadReason::Silent)]);
+    assert!(mesh.is_settled() && mesh.alive().is_empty());
+    assert_eq!(deadline(&mesh), None);
+}
+
+#[test]
+fn nothing_is_settled_before_the_peers_are_known_and_all_is_without_any() {
+    let mut mesh = new_mesh();
+    assert!(!mesh.is_settled());
+    mesh.set_peers(nodes(&["node1"]), at(0));
+    assert!(mesh.is_settled(), "the only node of its cluster has nobody to wait for");
+}
+
+#[test]
+fn the_first_contact_counts_at_once_also_after_the_presumption_ran_out() {
+    let mut mesh = watching_node2();
+    heartbeat(&mut mesh, 7, 1, at(100)).unwrap();
+    assert_eq!(events(&mut mesh), [node2_is_alive()]);
+
+    let mut mesh = watching_node2();
+    advance(&mut mesh, at(400));
+    heartbeat(&mut mesh, 7, 90, at(5_000)).unwrap();
+    assert_eq!(events(&mut mesh), [node2_is_dead(DeadReason::Silent), node2_is_alive()]);
+}
+
+#[test]
+fn a_peer_is_dead_one_detection_time_after_its_last_heartbeat() {
+    let mut mesh = watching_node2();
+    heartbeat(&mut mesh, 7, 1, at(100)).unwrap();
+    heartbeat(&mut mesh, 7, 2, at(150)).unwrap();
+    events(&mut mesh);
+    assert_eq!(deadline(&mesh), Some(at(550)));
+    advance(&mut mesh, at(549));
+    assert_eq!(events(&mut mesh), []);
+    advance(&mut mesh, at(550));
+    assert_eq!(events(&mut mesh), [node2_is_dead(DeadReason::Silent)]);
+    advance(&mut mesh, at(9_000));
+    assert_eq!(events(&mut mesh), [], "a death is told once");
+}
+
+/// node2 was alive and is dead since 500 ms, its last message being (7, 1).
+fn dead_node2() -> Mesh {
+    let mut mesh = watching_node2();
+    heartbeat(&mut mesh, 7, 1, at(100)).unwrap();
+    advance(&mut mesh, at(500));
+    assert_eq!(events(&mut mesh), [node2_is_alive(), node2_is_dead(DeadReason::Silent)]);
+    mesh
+}
+
+#[test]
+fn a_dead_peer_returns_with_three_heartbeats_in_a_row() {
+    assert_eq!(REVIVAL_HEARTBEATS, 3);
+    let mut mesh = dead_node2();
+    for (sequence, ms) in [(10, 550), (11, 600)] {
+        heartbeat(&mut mesh, 7, sequence, at(ms)).unwrap();
+        assert_eq!(events(&mut mesh), []);
+    }
+    heartbeat(&mut mesh, 7, 12, at(650)).unwrap();
+    assert_eq!(events(&mut mesh), [node2_is_alive()]);
+}
+
+#[test]
+fn a_gap_in_the_row_starts_it_again() {
+    let mut mesh = dead_node2();
+    for sequence in [10, 11, 13, 14] {
+        heartbeat(&mut mesh, 7, sequence, at(600)).unwrap();
+    }
+    assert_eq!(events(&mut mesh), []);
+    heartbeat(&mut mesh, 7, 15, at(600)).unwrap();
+    assert_eq!(events(&mut mesh), [node2_is_alive()]);
+}
+
+#[test]
+fn copies_between_do_not_break_the_row() {
+    let mut mesh = dead_node2();
+    for sequence in [10, 11, 12] {
+        heartbeat(&mut mesh, 7, sequence, at(600)).unwrap();
+        assert_eq!(heartbeat(&mut mesh, 7, sequence, at(600)), Err(Rejected::Duplicate));
+    }
+    assert_eq!(events(&mut mesh), [node2_is_alive()]);
+}
+
+#[test]
+fn a_restarted_peer_returns_with_one_heartbeat() {
+    let mut mesh = dead_node2();
+    heartbeat(&mut mesh, 8, 1, at(600)).unwrap();
+    assert_eq!(events(&mut mesh), [node2_is_alive()]);
+}
+
+#[test]
+fn replayed_and_older_messages_neither_count_nor_prolong() {
+    let mut mesh = watching_node2();
+    heartbeat(&mut mesh, 7, 5, at(100)).unwrap();
+    assert_eq!(heartbeat(&mut mesh, 7, 5, at(300)), Err(Rejected::Duplicate));
+    assert_eq!(heartbeat(&mut mesh, 7, 4, at(300)), Err(Rejected::Stale));
+    assert_eq!(heartbeat(&mut mesh, 6, 99, at(300)), Err(Rejected::Stale));
+    assert_eq!(leave(&mut mesh, 6, 99, at(300)), Err(Rejected::Stale));
+    assert_eq!(deadline(&mesh), Some(at(500)));
+}
+
+#[test]
+fn a_new_incarnation_within_the_detection_time_is_no_death() {
+    let mut mesh = watching_node2();
+    heartbeat(&mut mesh, 7, 900, at(100)).unwrap();
+    heartbeat(&mut mesh, 8, 1, at(450)).unwrap();
+    advance(&mut mesh, at(849));
+    assert_eq!(events(&mut mesh), [node2_is_alive()]);
+    assert_eq!(deadline(&mesh), Some(at(850)));
+}
+
+#[test]
+fn a_peer_whose_clock_went_back_in_a_reboot_returns_once_it_is_forgotten() {
+    let mut mesh = dead_node2();
+    let forgotten = at(500) + FORGET_AFTER;
+    assert_eq!(heartbeat(&mut mesh, 3, 1, forgotten - Duration::from_millis(1)), Err(Rejected::Stale));
+    heartbeat(&mut mesh, 3, 2, forgotten).unwrap();
+    assert_eq!(heartbeat(&mut mesh, 3, 2, forgotten), Err(Rejected::Duplicate));
+    assert_eq!(events(&mut mesh), [node2_is_alive()]);
+}
+
+#[test]
+fn a_leave_is_noticed_at_once_and_ends_the_incarnation() {
+    let mut mesh = watching_node2();
+    heartbeat(&mut mesh, 7, 1, at(100)).unwrap();
+    leave(&mut mesh, 7, 2, at(110)).unwrap();
+    assert_eq!(events(&mut mesh), [node2_is_alive(), node2_is_dead(DeadReason::Left)]);
+    assert_eq!(heartbeat(&mut mesh, 7, 3, at(120)), Err(Rejected::Departed));
+    assert_eq!(leave(&mut mesh, 7, 3, at(120)), Err(Rejected::Departed));
+    heartbeat(&mut mesh, 8, 1, at(130)).unwrap();
+    assert_eq!(events(&mut mesh), [node2_is_alive()]);
+}
+
+#[test]
+fn a_leave_of_an_unheard_peer_ends_the_presumption() {
+    let mut mesh = watching_node2();
+    leave(&mut mesh, 7, 1, at(10)).unwrap();
+    assert_eq!(events(&mut mesh), [node2_is_dead(DeadReason::Left)]);
+    assert!(mesh.is_settled());
+}
+
+#[test]
+fn a_late_leave_of_a_peer_that_fell_silent_is_no_second_death() {
+    let mut mesh = dead_node2();
+    leave(&mut mesh, 7, 2, at(600)).unwrap();
+    assert_eq!(events(&mut mesh), []);
+}
+
+#[test]
+fn an_ipv4_source_seen_through_an_ipv6_socket_is_the_same_address() {
+    let mut mesh = watching_node2();
+    let mapped: SocketAddr = "[::ffff:192.0.2.2]:7000".parse().unwrap();
+    assert_eq!(
+        mesh.handle_packet(mapped, &keys().seal(&datagram(beat(0), 7, 1)), at(0)),
+        Ok(Kind::Heartbeat)
+    );
+}
+
+#[test]
+fn a_changed_set_keeps_who_stays_and_forgets_who_goes_without_an_event() {
+    let mut mesh = watching_node2();
+    heartbeat(&mut mesh, 7, 1, at(100)).unwrap();
+    events(&mut mesh);
+    mesh.set_peers(nodes(&["node1", "node2", "node3"]), at(200));
+    let states: Vec<_> = mesh.peers().map(|(node, state)| (node.as_str(), state)).collect();
+    assert_eq!(states, [("node2", PeerState::Alive), ("node3", PeerState::Unknown)]);
+    assert_eq!(deadline(&mesh), Some(at(500)));
+    mesh.set_peers(nodes(&["node1", "node3"]), at(300));
+    assert_eq!(names(&mesh.alive()), ["node3"]);
+    assert_eq!(events(&mut mesh), []);
+}
+
+#[test]
+fn leaving_is_said_three_times_and_then_nothing_more() {
+    let mut mesh = watching_node2();
+    mesh.start(at(0));
+    mesh.leave(at(5));
+    assert_eq!(transmits(&mut mesh), [(address("node2"), Kind::Leave, 2)], "no heartbeat after a leave");
+    assert!(mesh.alive().iter().all(|node| node.as_str() != "node1"));
+    assert_eq!(mesh.poll_timeout(), Some((at(15), Timer::Leave)));
+    mesh.handle_timeout(at(15));
+    assert_eq!(transmits(&mut mesh), [(address("node2"), Kind::Leave, 3)]);
+    assert!(!mesh.is_gone());
+    mesh.handle_timeout(at(25));
+    assert_eq!(transmits(&mut mesh), [(address("node2"), Kind::Leave, 4)]);
+    assert!(mesh.is_gone());
+    mesh.start(at(30));
+    mesh.leave(at(30));
+    mesh.handle_timeout(at(100));
+    assert_eq!(transmits(&mut mesh), []);
+}
+
+#[test]
+fn a_peer_with_too_many_addresses_is_cut_to_the_bound() {
+    let mut mesh = new_mesh();
+    mesh.set_peers([("node2".into(), vec![address("node2"); ADDRESSES_MAX + 5])].into(), at(0));
+    mesh.start(at(0));
+    assert_eq!(transmits(&mut mesh).len(), ADDRESSES_MAX);
+}
+
+#[test]
+fn the_fastest_flapping_peer_dies_once_per_detection_time_and_two_intervals() {
+    let mut mesh = watching_node2();
+    let mut deaths = Vec::new();
+    let mut silent_until = at(0);
+    // The worst sender: heard in every interval, except that it stops whenever it is alive.
+    for beat in 0..10_000 {
+        let now = at(beat * 50);
+        mesh.handle_timeout(now);
+        if now >= silent_until {
+            heartbeat(&mut mesh, 7, beat + 1, now).unwrap();
+        }
+        for event in events(&mut mesh) {
+            match event {
+                Event::Alive(_) => silent_until = now + DETECTION,
+                Event::Dead { .. } => deaths.push(now),
+                Event::Leaving(_) | Event::Staying(_) | Event::ClaimsChanged(_) => {}
+            }
+        }
+    }
+    assert!(deaths.len() > 100, "it flaps: {}", deaths.len());
+    for pair in deaths.windows(2) {
+        assert!(pair[1].saturating_since(pair[0]) >= DETECTION + 2 * INTERVAL, "{pair:?}");
+    }
+}
