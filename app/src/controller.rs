@@ -3,8 +3,9 @@
 //! One loop: something changed → view of the cluster → [`Decider::decide`] → writes. Every
 //! replica watches; only the leader decides and writes.
 //!
-//! Tasks: the watches, the election, the admin endpoint, the webhook if asked for, and this loop,
-//! which owns the allocator. They share a dirty signal and a watch channel; no queue can fill up.
+//! Tasks: the watches, the election, the admin endpoint, the webhook if asked for, one that makes
+//! the speakers' key and ends, and this loop, which owns the allocator. They share a dirty signal
+//! and a watch channel; no queue can fill up.
 
 mod claims;
 mod decide;

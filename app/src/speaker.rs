@@ -20,7 +20,7 @@ mod report;
 
 pub use decide::{Decider, Facts, Pass};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::time::Duration;
@@ -29,13 +29,15 @@ use anyhow::Context;
 use ferrolb_cluster::speaker::{SpeakerView, SpeakerWatches};
 use ferrolb_cluster::{Dirty, Watches};
 use ferrolb_l2::{Intervals, Start};
-use ferrolb_link::{DriverGone, L2Driver, L2Handle, L2Metrics};
+use ferrolb_link::{L2Driver, L2Handle, L2Metrics, L2Status};
 use ferrolb_liveness::{Event as LivenessEvent, KeyRing, Timing};
+use ferrolb_peering::handover::{self, Estate, Handover, Predecessor, Successor};
 use ferrolb_peering::{Liveness, LivenessConfig, LivenessHandle, LivenessMetrics, LivenessView, liveness};
 use ferrolb_plan::{Action, Exclusions, Ownership};
-use ferrolb_telemetry::clock;
+use ferrolb_telemetry::{Registry, clock};
 use ferrolb_vocab::{Instant, Link, NodeName};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use crate::config::SpeakerConfig;
 use crate::process::Process;
@@ -46,20 +48,32 @@ use report::ReportTask;
 
 /// A pass without cause, so that the loop shows it is alive.
 const IDLE_PASS: Duration = Duration::from_secs(20);
-/// After the farewell to the other speakers, this one answers on until they have taken over.
-const LEAVE_OVERLAP: Duration = Duration::from_millis(500);
+/// A speaker that was asked to end, while its successor gets ready, waits so long for it.
+const SUCCESSOR_MAX: Duration = Duration::from_secs(10);
+/// A speaker that leaves answers so long for what no other takes over.
+const LEAVE_MAX: Duration = Duration::from_secs(1);
 /// Where the API server does not say which address the node has.
 const ANY_ADDRESS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
 
 /// Runs the speaker until SIGTERM.
 ///
+/// A speaker that runs on this node already is followed: what it owns moves to this process, and
+/// not to another node.
+///
 /// # Errors
 /// It cannot start: the API server is not configured, the exclusions do not parse, a port is
 /// taken, or a socket is refused. It cannot go on: a driver has ended.
 pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
+    let predecessor = Predecessor::meet(handover::NAME)?;
     let mut process = Process::start(&config.common).await?;
-    let me = NodeName::from(config.node_name.as_str());
-    let decider = Decider::new(me.clone(), read_exclusions(&config.exclude_l2)?, config.ignore_exclude_lb);
+    let metrics = AllMetrics::register(&mut process.registry);
+    let synced = process.readiness.register("synced");
+    let announcing = process.readiness.register("announcing");
+    // A predecessor answers on the admin port until it has stopped.
+    let mut admin = match predecessor {
+        None => Some(process.serve_admin(config.admin_address).await?),
+        Some(_) => None,
+    };
     let dirty = Dirty::default();
     let mut watches = Watches::new(dirty.clone());
     let common = &config.common;
@@ -69,88 +83,133 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
         &common.namespace,
         &common.scope.config_namespaces,
     );
-    let synced = process.readiness.register("synced");
-    let announcing = process.readiness.register("announcing");
-    let metrics = Metrics::register(&mut process.registry);
-    let l2_metrics = L2Metrics::register(&mut process.registry);
-    let liveness_metrics = LivenessMetrics::register(&mut process.registry);
-    let admin = process.serve_admin(config.admin_address).await?;
-    let mut stopped = std::pin::pin!(process.stopped());
-
-    let links = ferrolb_link::follow().await.context("the host's interfaces cannot be followed")?;
-    let intervals = Intervals { refresh: config.l2_refresh_interval, ..Intervals::default() };
-    let L2Driver { handle: l2, events: l2_events, task: _ } =
-        L2Driver::spawn(links.clone(), intervals, l2_metrics);
-    tokio::select! {
-        () = local.synced() => {}
-        () = &mut stopped => return Ok(()),
-    }
-    synced.set(true);
     let mut key_file = KeyFile::new(config.liveness_key_file.clone());
     let keys = tokio::select! {
-        keys = key_file.changed() => keys,
-        () = &mut stopped => return Ok(()),
+        ((), keys) = async { tokio::join!(local.synced(), key_file.changed()) } => keys,
+        () = process.stopped() => return Ok(()),
     };
-    let view = local.view(common.scope.lb_class.as_deref(), &BTreeMap::new());
-    let Liveness { handle: mesh, view: mut alive, events: liveness_events } =
-        start_liveness((&config, keys), &me, &view, liveness_metrics)?;
-    mesh.set_peers(view.internal_ips.clone());
-    // Before the mesh knows its peers, this node would believe itself alone and announce everything.
-    alive.changed().await.context("the liveness driver has ended")?;
-    let report = ReportTask::start(&process.client, &config, &local);
-    let mut speaker = Speaker {
-        decider,
-        l2,
-        mesh,
-        links,
-        alive,
-        report,
-        metrics,
-        pod: common.pod_name.clone(),
-        expires: None,
-    };
-    speaker.pass(view).await?;
-    speaker.mesh.start();
-    let mut sockets = speaker.l2.status();
-    let mut events =
-        DriverEvents { liveness: liveness_events, l2: l2_events, conflicts: ConflictLog::new() };
-    announcing.set(true);
-    tracing::info!(node = %me, "the speaker takes part");
+    synced.set(true);
 
-    loop {
-        let idle = speaker.idle();
-        tokio::select! {
-            () = dirty.wait() => {}
-            changed = speaker.links.changed() => changed.context("the host's interfaces are not followed any more")?,
-            changed = speaker.alive.changed() => changed.context("the liveness driver has ended")?,
-            changed = sockets.changed() => {
-                changed.context("the layer 2 driver has ended")?;
-                announcing.set(sockets.borrow_and_update().is_up());
-                continue;
-            }
-            () = events.log_next() => continue,
-            keys = key_file.changed() => {
-                speaker.mesh.set_keys(keys);
-                continue;
-            }
-            () = tokio::time::sleep(idle) => {}
-            () = &mut stopped => break,
-        }
-        process.heartbeat.bump();
-        let view = local.view(common.scope.lb_class.as_deref(), speaker.decider.pools());
-        speaker.pass(view).await?;
+    let estate = take_over(predecessor).await;
+    if admin.is_none() {
+        admin = Some(process.serve_admin(config.admin_address).await?);
     }
+    let successors = Handover::listen(handover::NAME)?;
+    let parts = Parts { config: &config, process: &process, local, dirty, metrics };
+    let (mut speaker, events) = Speaker::start(parts, keys, estate).await?;
+    let mut inputs = Inputs { events, key_file, successors, stopping: None };
+    announcing.set(true);
+    tracing::info!(node = config.node_name, "the speaker takes part");
+    let end = loop {
+        match speaker.turn(&mut inputs, &process).await? {
+            Turn::Changed => speaker.pass().await?,
+            Turn::Sockets(are_up) => announcing.set(are_up),
+            Turn::End(end) => break end,
+        }
+    };
     announcing.set(false);
-    speaker.mesh.leave().await;
-    tokio::time::sleep(LEAVE_OVERLAP).await;
-    drop(admin.await);
-    Ok(())
+    // Whoever follows takes the names and ports.
+    let Inputs { successors, .. } = inputs;
+    drop(successors);
+    match end {
+        End::Leave => speaker.leave().await,
+        End::Follow(successor) => {
+            release(admin).await;
+            speaker.hand_over(successor).await;
+            process.stopped().await;
+            Ok(())
+        }
+    }
+}
+
+/// What the speaker before this one owned. If there is none, or it ends before it says, other
+/// nodes have it or will.
+async fn take_over(predecessor: Option<Predecessor>) -> Estate {
+    let Some(predecessor) = predecessor else { return Estate::new() };
+    match predecessor.take().await {
+        Ok(estate) => {
+            tracing::info!(count = estate.len(), "this speaker follows another on its node");
+            estate
+        }
+        Err(error) => {
+            let error = ferrolb_telemetry::chain(&error);
+            tracing::warn!(%error, "the speaker before this one could not be followed");
+            Estate::new()
+        }
+    }
+}
+
+/// Ends the admin endpoints at once, so that the port is free.
+async fn release(admin: Option<JoinHandle<()>>) {
+    if let Some(admin) = admin {
+        admin.abort();
+        // It ends by being aborted, which is no error here.
+        drop(admin.await);
+    }
+}
+
+/// The metrics of all parts.
+struct AllMetrics {
+    own: Metrics,
+    l2: L2Metrics,
+    liveness: LivenessMetrics,
+}
+
+impl AllMetrics {
+    fn register(registry: &mut Registry) -> Self {
+        Self {
+            own: Metrics::register(registry),
+            l2: L2Metrics::register(registry),
+            liveness: LivenessMetrics::register(registry),
+        }
+    }
+}
+
+/// What a speaker is made of.
+struct Parts<'a> {
+    config: &'a SpeakerConfig,
+    process: &'a Process,
+    local: SpeakerWatches,
+    dirty: Dirty,
+    metrics: AllMetrics,
+}
+
+/// What can happen to a speaker, besides what its own parts tell.
+struct Inputs {
+    events: DriverEvents,
+    key_file: KeyFile,
+    successors: Handover,
+    /// Asked to end; it waits until then for the successor that gets ready.
+    stopping: Option<tokio::time::Instant>,
+}
+
+/// What one turn of the loop found.
+enum Turn {
+    /// Something that a plan depends on.
+    Changed,
+    /// Whether the sockets for what is announced are up.
+    Sockets(bool),
+    /// The end.
+    End(End),
+}
+
+/// How a speaker ends.
+enum End {
+    /// Others take over what it owns.
+    Leave,
+    /// The next speaker on this node does.
+    Follow(Successor),
 }
 
 /// The deciding value, and the ends of everything it needs.
 struct Speaker {
     decider: Decider,
+    local: SpeakerWatches,
+    dirty: Dirty,
+    lb_class: Option<String>,
     l2: L2Handle,
+    l2_task: JoinHandle<()>,
+    sockets: watch::Receiver<L2Status>,
     mesh: LivenessHandle,
     links: watch::Receiver<Vec<Link>>,
     alive: watch::Receiver<LivenessView>,
@@ -162,13 +221,93 @@ struct Speaker {
 }
 
 impl Speaker {
+    /// Starts the drivers; owns `estate` and decides for the first time.
+    async fn start(parts: Parts<'_>, keys: KeyRing, estate: Estate) -> anyhow::Result<(Self, DriverEvents)> {
+        let Parts { config, process, local, dirty, metrics } = parts;
+        let me = NodeName::from(config.node_name.as_str());
+        let mut decider =
+            Decider::new(me.clone(), read_exclusions(&config.exclude_l2)?, config.ignore_exclude_lb);
+        decider.inherit(estate);
+        let lb_class = config.common.scope.lb_class.clone();
+        let links = ferrolb_link::follow().await.context("the host's interfaces cannot be followed")?;
+        let intervals = Intervals { refresh: config.l2_refresh_interval, ..Intervals::default() };
+        let L2Driver { handle: l2, events: l2_events, task: l2_task } =
+            L2Driver::spawn(links.clone(), intervals, metrics.l2);
+        let view = local.view(lb_class.as_deref(), &BTreeMap::new());
+        let Liveness { handle: mesh, view: mut alive, events: liveness_events } =
+            start_liveness((config, keys), &me, &view, metrics.liveness)?;
+        mesh.set_peers(view.internal_ips);
+        // Before the mesh knows its peers, this node would believe itself alone.
+        alive.changed().await.context("the liveness driver has ended")?;
+        let report = ReportTask::start(&process.client, config, &local);
+        let mut speaker = Self {
+            decider,
+            local,
+            dirty,
+            lb_class,
+            sockets: l2.status(),
+            l2,
+            l2_task,
+            mesh,
+            links,
+            alive,
+            report,
+            metrics: metrics.own,
+            pod: config.common.pod_name.clone(),
+            expires: None,
+        };
+        speaker.pass().await?;
+        speaker.mesh.start();
+        let events = DriverEvents { liveness: liveness_events, l2: l2_events, conflicts: ConflictLog::new() };
+        Ok((speaker, events))
+    }
+
+    /// Waits until something happens.
+    async fn turn(&mut self, inputs: &mut Inputs, process: &Process) -> anyhow::Result<Turn> {
+        loop {
+            let idle = self.idle();
+            let patience = inputs.stopping;
+            tokio::select! {
+                () = self.dirty.wait() => {}
+                changed = self.links.changed() => {
+                    changed.context("the host's interfaces are not followed any more")?;
+                }
+                changed = self.alive.changed() => changed.context("the liveness driver has ended")?,
+                changed = self.sockets.changed() => {
+                    changed.context("the layer 2 driver has ended")?;
+                    return Ok(Turn::Sockets(self.sockets.borrow_and_update().is_up()));
+                }
+                () = inputs.events.log_next() => continue,
+                keys = inputs.key_file.changed() => {
+                    self.mesh.set_keys(keys);
+                    continue;
+                }
+                successor = inputs.successors.asked() => return Ok(Turn::End(End::Follow(successor))),
+                () = tokio::time::sleep(idle) => {}
+                () = process.stopped(), if patience.is_none() => {
+                    if !inputs.successors.is_expected() {
+                        return Ok(Turn::End(End::Leave));
+                    }
+                    inputs.stopping = Some(tokio::time::Instant::now() + SUCCESSOR_MAX);
+                    continue;
+                }
+                () = async { tokio::time::sleep_until(patience.unwrap_or_else(tokio::time::Instant::now)).await },
+                    if patience.is_some() => return Ok(Turn::End(End::Leave)),
+            }
+            process.heartbeat.bump();
+            return Ok(Turn::Changed);
+        }
+    }
+
     /// How long until the next pass if nothing happens.
     fn idle(&self) -> Duration {
         self.expires.map_or(IDLE_PASS, |expires| expires.saturating_since(clock::now()).min(IDLE_PASS))
     }
 
-    async fn pass(&mut self, view: SpeakerView) -> Result<(), DriverGone> {
+    async fn pass(&mut self) -> anyhow::Result<()> {
+        let view = self.local.view(self.lb_class.as_deref(), self.decider.pools());
         self.mesh.set_peers(view.internal_ips.clone());
+        self.l2.set_fellows(view.fellows.clone()).await?;
         let metallb_speakers = view.metallb.speakers.len();
         let speakers = self.alive.borrow_and_update().clone();
         let facts = Facts {
@@ -185,19 +324,55 @@ impl Speaker {
             pod: self.pod.clone(),
         };
         let pass = self.decider.decide(view, &facts);
-        for action in pass.actions {
-            match action {
-                Action::Announce { address, interfaces } => {
-                    self.l2.announce(address, interfaces, Start::TakeOver).await?;
-                }
-                Action::Withdraw(address) => self.l2.withdraw(address).await?,
-            }
-        }
+        self.carry_out(pass.actions, &pass.never_owned).await?;
+        // Who hears this stops answering, so it comes after the announcement.
         self.mesh.set_claims(pass.claims);
         self.expires = pass.expires;
         self.metrics.record(self.decider.verdicts(), metallb_speakers);
         self.report.publish(pass.report, pass.notices);
         Ok(())
+    }
+
+    async fn carry_out(&self, actions: Vec<Action>, never_owned: &BTreeSet<IpAddr>) -> anyhow::Result<()> {
+        for action in actions {
+            match action {
+                Action::Announce { address, interfaces } => {
+                    let start = if never_owned.contains(&address) { Start::Probe } else { Start::TakeOver };
+                    self.l2.announce(address, interfaces, start).await?;
+                }
+                Action::Withdraw(address) => self.l2.withdraw(address).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives everything up, and ends when others have it, or nobody takes it in time.
+    async fn leave(mut self) -> anyhow::Result<()> {
+        self.mesh.set_leaving(true);
+        let end = tokio::time::Instant::now() + LEAVE_MAX;
+        while !self.decider.estate().is_empty() && tokio::time::Instant::now() < end {
+            tokio::select! {
+                () = self.dirty.wait() => {}
+                changed = self.alive.changed() => changed.context("the liveness driver has ended")?,
+                () = tokio::time::sleep_until(end) => {}
+            }
+            self.pass().await?;
+        }
+        self.mesh.leave().await;
+        Ok(())
+    }
+
+    /// Stops without a word to the other nodes, and says to the next process what it owned.
+    async fn hand_over(self, successor: Successor) {
+        let estate = self.decider.estate();
+        drop(self.l2);
+        // Its sockets are closed when it ends; an error would be a panic in it, told already.
+        drop(self.l2_task.await);
+        self.mesh.stop().await;
+        match successor.give(&estate).await {
+            Ok(()) => tracing::info!(count = estate.len(), "the next speaker on this node goes on"),
+            Err(error) => tracing::warn!(%error, "the next speaker on this node is gone"),
+        }
     }
 }
 

@@ -54,6 +54,8 @@ pub struct Pass {
     /// What to tell the other speakers, once the actions are carried out: who hears that this
     /// node has an address stops answering for it.
     pub claims: BTreeMap<IpAddr, Epoch>,
+    /// Of the addresses to announce, those that no speaker was ever known to own.
+    pub never_owned: BTreeSet<IpAddr>,
     /// When another pass is due, whatever happens.
     pub expires: Option<Instant>,
     /// What the API server's objects should say.
@@ -123,9 +125,13 @@ impl Decider {
             node_uid,
             announced: planned.verdicts.iter().filter_map(announced).collect(),
         };
+        let is_first = |(address, holding): &(&IpAddr, &Holding)| {
+            holding.epoch == Epoch::FIRST && !self.held.contains_key(*address)
+        };
+        let never_owned = planned.held.iter().filter(is_first).map(|(address, _)| *address).collect();
         self.held = planned.held;
         self.verdicts = planned.verdicts;
-        Pass { actions, claims, expires, report, notices }
+        Pass { actions, claims, never_owned, expires, report, notices }
     }
 
     /// Whether there are speakers of MetalLB, on whatever node: they would answer for the same

@@ -12,6 +12,9 @@ impl Epoch {
     /// announce it: it stands back for the others.
     pub const STANDS_BACK: Self = Self(0);
 
+    /// The epoch of an address that nobody owned before, as far as is known.
+    pub const FIRST: Self = Self(1);
+
     /// The epoch of the next owner.
     #[must_use]
     pub const fn next(self) -> Self {

@@ -2,8 +2,8 @@
 //! that means nothing becomes an [`ObjectError`], never a silent gap.
 
 pub mod advertisement;
-pub mod community;
 pub mod claim;
+pub mod community;
 pub mod endpoints;
 pub mod node;
 pub mod occupied;

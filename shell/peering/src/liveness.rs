@@ -212,6 +212,17 @@ impl LivenessHandle {
         }
     }
 
+    /// Ends the driver without a word to the peers, for one that goes on in another process.
+    /// Returns when the port is free, or after [`LEAVE_TIMEOUT`].
+    pub async fn stop(self) {
+        let mut view = self.view.clone();
+        drop(self);
+        let ended = async { while view.changed().await.is_ok() {} };
+        if timeout(LEAVE_TIMEOUT, ended).await.is_err() {
+            tracing::warn!("the liveness driver did not stop in time");
+        }
+    }
+
     fn want(&self, change: impl FnOnce(&mut Wanted)) {
         self.wanted.send_modify(change);
         // A full pipe means that a wake-up is pending already; a closed one, that nobody listens.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ferrolb_api::{NodeState, labels};
 use ferrolb_plan::Node;
-use ferrolb_vocab::IpPrefix;
+use ferrolb_vocab::{IpPrefix, MacAddr, NodeName};
 use k8s_openapi::api::core::v1 as core;
 use kube::ResourceExt;
 
@@ -38,6 +38,13 @@ fn is_draining(object: &core::Node) -> bool {
 fn subnets(state: &NodeState) -> BTreeSet<IpPrefix> {
     let links = state.status.iter().flat_map(|status| &status.links);
     links.flat_map(|link| &link.subnets).filter_map(|subnet| subnet.parse().ok()).collect()
+}
+
+/// The link-layer addresses that a speaker reported, each with its node.
+pub fn link_layer_addresses(state: &NodeState) -> impl Iterator<Item = (MacAddr, NodeName)> {
+    let links = state.status.iter().flat_map(|status| &status.links);
+    let macs = links.filter_map(|link| link.mac.as_deref()?.parse().ok());
+    macs.map(|mac| (mac, NodeName::from(state.name_any())))
 }
 
 /// The Node's `InternalIP` addresses, where its speaker is reached by the others.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ferrolb_api::{IpAddressPool, NodeState, ServiceL2Status};
 use ferrolb_plan as plan;
-use ferrolb_vocab::{IpRange, NodeName, PoolName, ServiceKey};
+use ferrolb_vocab::{IpRange, MacAddr, NodeName, PoolName, ServiceKey};
 use k8s_openapi::api::core::v1::{Node, ObjectReference, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::reflector::Store;
@@ -48,6 +48,8 @@ pub struct SpeakerView {
     pub nodes: BTreeMap<NodeName, plan::Node>,
     /// Where each node's speaker is reached.
     pub internal_ips: BTreeMap<NodeName, Vec<IpAddr>>,
+    /// The nodes by the link-layer addresses of their interfaces.
+    pub fellows: BTreeMap<MacAddr, NodeName>,
     /// The UID of each Node object.
     pub node_uids: BTreeMap<NodeName, String>,
     /// The Pods of `MetalLB` that handle the same Services.
@@ -108,6 +110,7 @@ impl SpeakerWatches {
 impl SpeakerView {
     fn add_nodes(&mut self, objects: &[Arc<Node>], states: &[Arc<NodeState>]) {
         self.nodes = nodes(objects, states);
+        self.fellows = states.iter().flat_map(|state| node::link_layer_addresses(state)).collect();
         for object in objects {
             let name = NodeName::from(object.name_any());
             self.internal_ips.insert(name.clone(), node::internal_ips(object));

@@ -119,6 +119,9 @@ impl Reporter {
         };
         let namespace = self.l2_statuses.namespace().unwrap_or_default();
         let known = self.known_l2_statuses.get(&ObjectRef::new(&name).within(namespace));
+        if let Some(known) = &known {
+            self.adopt(known).await?;
+        }
         if known.as_ref().is_some_and(|known| known.status.as_ref() == Some(&wanted)) {
             return Ok(());
         }
@@ -128,6 +131,16 @@ impl Reporter {
         }
         let status = Patch::Merge(serde_json::json!({ "status": wanted }));
         tolerate_absence(self.l2_statuses.patch_status(&name, &PatchParams::default(), &status).await)
+    }
+
+    /// Ties the object to our Pod, if it was made by the one before, whose end would take it along.
+    async fn adopt(&self, known: &ServiceL2Status) -> Result<(), kube::Error> {
+        let Some(owner) = &self.owner else { return Ok(()) };
+        if known.owner_references().iter().any(|known| known.uid == owner.uid) {
+            return Ok(());
+        }
+        let owned = Patch::Merge(serde_json::json!({ "metadata": { "ownerReferences": [owner] } }));
+        tolerate_absence(self.l2_statuses.patch(&known.name_any(), &PatchParams::default(), &owned).await)
     }
 
     fn l2_status(&self, name: &str, service: &ServiceKey) -> ServiceL2Status {
