@@ -13,6 +13,7 @@
 //! last saw.
 
 mod conflict_log;
+mod conflicts;
 mod decide;
 mod liveness_keys;
 mod metrics;
@@ -28,7 +29,7 @@ use std::time::Duration;
 use anyhow::Context;
 use ferrolb_cluster::speaker::{SpeakerView, SpeakerWatches};
 use ferrolb_cluster::{Dirty, Watches};
-use ferrolb_l2::{Intervals, Start};
+use ferrolb_l2::{Conflict, Event as L2Event, Intervals, Start};
 use ferrolb_link::{L2Driver, L2Handle, L2Metrics, L2Status};
 use ferrolb_liveness::{Event as LivenessEvent, KeyRing, Timing};
 use ferrolb_peering::handover::{self, Estate, Handover, Predecessor, Successor};
@@ -103,7 +104,10 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
     let end = loop {
         match speaker.turn(&mut inputs, &process).await? {
             Turn::Changed => speaker.pass().await?,
-            Turn::Sockets(are_up) => announcing.set(are_up),
+            Turn::Sockets(are_up) => {
+                announcing.set(are_up);
+                speaker.pass().await?;
+            }
             Turn::End(end) => break end,
         }
     };
@@ -277,7 +281,10 @@ impl Speaker {
                     changed.context("the layer 2 driver has ended")?;
                     return Ok(Turn::Sockets(self.sockets.borrow_and_update().is_up()));
                 }
-                () = inputs.events.log_next() => continue,
+                conflict = inputs.events.log_next() => match conflict {
+                    Some(conflict) if self.decider.contested(&conflict, clock::now()) => {}
+                    Some(_) | None => continue,
+                },
                 keys = inputs.key_file.changed() => {
                     self.mesh.set_keys(keys);
                     continue;
@@ -321,6 +328,7 @@ impl Speaker {
                 leaving: speakers.leaving,
                 is_settled: speakers.settled,
             },
+            occupied: self.sockets.borrow().occupied.clone(),
             pod: self.pod.clone(),
         };
         let pass = self.decider.decide(view, &facts);
@@ -396,13 +404,14 @@ fn start_liveness(
 /// What the drivers have to say, for the log.
 struct DriverEvents {
     liveness: mpsc::Receiver<LivenessEvent>,
-    l2: mpsc::Receiver<ferrolb_l2::Event>,
+    l2: mpsc::Receiver<L2Event>,
     conflicts: ConflictLog,
 }
 
 impl DriverEvents {
-    /// Logs the next event. Cancel-safe.
-    async fn log_next(&mut self) {
+    /// Logs the next event, and returns it if it is a conflict about an address that is announced.
+    /// Cancel-safe.
+    async fn log_next(&mut self) -> Option<Conflict> {
         tokio::select! {
             Some(event) = self.liveness.recv() => match event {
                 LivenessEvent::Alive(node) => tracing::info!(%node, "a speaker is alive"),
@@ -413,9 +422,15 @@ impl DriverEvents {
                     tracing::warn!(%node, reason = ?why, "a speaker is dead, its addresses move");
                 }
             },
-            Some(event) = self.l2.recv() => self.conflicts.log(&event),
+            Some(event) = self.l2.recv() => {
+                self.conflicts.log(&event);
+                if let L2Event::Conflict(conflict) = event {
+                    return Some(conflict);
+                }
+            }
             else => std::future::pending().await,
         }
+        None
     }
 }
 

@@ -17,6 +17,7 @@ mod merge;
 pub mod outcome;
 pub mod report;
 
+pub use announcers::Traffic;
 pub use change::{Change, Deletion};
 pub use outcome::Outcome;
 
@@ -28,10 +29,10 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use ferrolb_cluster::client;
-use ferrolb_cluster::controller::{ControllerObjects, ControllerView, list_endpoint_slices};
+use ferrolb_cluster::controller::{ControllerObjects, ControllerView, list_announcers, list_endpoint_slices};
 use ferrolb_cluster::parse::endpoints::serving_endpoints;
 use ferrolb_ipam::{Allocator, ClaimDecision, Decision, ServiceRequest};
-use ferrolb_plan::ServingEndpoints;
+
 use ferrolb_vocab::{NodeName, ServiceKey};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
@@ -84,7 +85,10 @@ pub async fn run(config: PlanConfig) -> anyhow::Result<ExitCode> {
     let change = Change::read(&config.files, config.delete.clone())?;
     let client = client::connect().await?;
     let today = ControllerObjects::list(&client, &config.scope.config_namespaces).await?;
-    let endpoints = serving_endpoints(&list_endpoint_slices(&client).await?);
+    let traffic = Traffic {
+        endpoints: serving_endpoints(&list_endpoint_slices(&client).await?),
+        announcers: list_announcers(&client, ferrolb_api::FERROLB_NAMESPACE).await?,
+    };
     let mut changed = today.clone();
     let context = change::Context {
         default_namespace: client.default_namespace().to_owned(),
@@ -92,7 +96,7 @@ pub async fn run(config: PlanConfig) -> anyhow::Result<ExitCode> {
         created: Timestamp::now() + NEWCOMER_DELAY,
     };
     change.make(&mut changed, &context)?;
-    let outcome = predict(&today, &changed, &endpoints, &config);
+    let outcome = predict(&today, &changed, &traffic, &config);
     let text = match config.output {
         Output::Table => report::table(&outcome),
         Output::Json => report::json(&outcome)?,
@@ -106,7 +110,7 @@ pub async fn run(config: PlanConfig) -> anyhow::Result<ExitCode> {
 pub fn predict(
     today: &ControllerObjects,
     changed: &ControllerObjects,
-    endpoints: &BTreeMap<ServiceKey, ServingEndpoints>,
+    traffic: &Traffic,
     config: &PlanConfig,
 ) -> Outcome {
     let mut allocator = Allocator::default();
@@ -115,7 +119,7 @@ pub fn predict(
         if config.ignore_exclude_lb {
             view.nodes.values_mut().for_each(|node| node.excluded = false);
         }
-        let judgement = judge(&mut allocator, &view, endpoints, &speakers(objects));
+        let judgement = judge(&mut allocator, &view, traffic, &speakers(objects));
         (judgement, view)
     };
     let (before, view) = judge(today);
@@ -131,12 +135,12 @@ pub fn predict(
 fn judge(
     allocator: &mut Allocator,
     view: &ControllerView,
-    endpoints: &BTreeMap<ServiceKey, ServingEndpoints>,
+    traffic: &Traffic,
     speakers: &BTreeSet<NodeName>,
 ) -> Judgement {
     let decisions = settled(allocator, view);
     Judgement {
-        announcers: announcers::elect(view, &decisions, endpoints, speakers),
+        announcers: announcers::elect(view, &decisions, traffic, speakers),
         decisions,
         claims: allocator.claims().clone(),
         complaints: complaints(view),

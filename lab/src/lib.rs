@@ -15,6 +15,7 @@
 
 mod binaries;
 pub mod cli;
+pub mod client;
 mod cluster;
 pub mod config;
 mod control_plane;

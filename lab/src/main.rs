@@ -7,8 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use ferrolb_lab::client::ClientArgs;
 use ferrolb_lab::echo::EchoArgs;
-use ferrolb_lab::{NodeConfig, cli, echo, kubelet, sandbox};
+use ferrolb_lab::{NodeConfig, cli, client, echo, kubelet, sandbox};
 use tracing_subscriber::EnvFilter;
 
 const FILES: &str = "Files: a lab's are in /var/lib/ferrolb-lab/<LAB> or $FERROLB_LAB_STATE/<LAB>, removed by \
@@ -56,6 +57,9 @@ enum Internal {
     /// Answer HTTP requests with the own name
     #[command(hide = true)]
     Echo(EchoArgs),
+    /// Count what fails at an address, until standard input ends
+    #[command(hide = true)]
+    Client(ClientArgs),
     /// Be the first process of a container
     #[command(hide = true)]
     SandboxInit {
@@ -94,6 +98,7 @@ fn be(internal: Internal) -> anyhow::Result<i32> {
             ferrolb_lab::forward(&netns, target)?;
         }
         Internal::Echo(args) => runtime()?.block_on(echo::run(args))?,
+        Internal::Client(args) => runtime()?.block_on(client::run(args))?,
     }
     Ok(0)
 }

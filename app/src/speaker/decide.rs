@@ -8,6 +8,7 @@ use ferrolb_api::node_state::{LinkState, NodeStateStatus, SpeakerState};
 use ferrolb_cluster::Notice;
 use ferrolb_cluster::coexistence::MetalLbPods;
 use ferrolb_cluster::speaker::{Report, SpeakerView};
+use ferrolb_l2::Conflict;
 use ferrolb_plan::interfaces::{announceable, subnets};
 use ferrolb_plan::{
     Action, Announcements, Exclusions, Holding, Ownership, Plan, Snapshot, Verdict, Withheld, diff, plan,
@@ -15,6 +16,7 @@ use ferrolb_plan::{
 use ferrolb_vocab::{Epoch, Instant, Link, LinkFlag, NodeName, PoolName, ServiceKey};
 use k8s_openapi::api::core::v1::ObjectReference;
 
+use super::conflicts::Conflicts;
 use crate::process::VERSION;
 
 /// Decides, and remembers what is announced and what was told.
@@ -29,6 +31,7 @@ pub struct Decider {
     pools: BTreeMap<PoolName, ferrolb_plan::Pool>,
     /// Whether the last pass left everything to MetalLB's speakers.
     waits: bool,
+    conflicts: Conflicts,
 }
 
 /// What the node itself knows, without the API server.
@@ -42,6 +45,8 @@ pub struct Facts {
     pub alive: BTreeSet<NodeName>,
     /// What the others own. What this node holds is the decider's own knowledge.
     pub ownership: Ownership,
+    /// The addresses that are not used although announced, because another host has them.
+    pub occupied: Vec<Conflict>,
     /// The name of this Pod.
     pub pod: String,
 }
@@ -77,7 +82,14 @@ impl Decider {
             verdicts: BTreeMap::new(),
             pools: BTreeMap::new(),
             waits: false,
+            conflicts: Conflicts::default(),
         }
+    }
+
+    /// Takes note of another host's claim to an address that is announced. Returns whether that is
+    /// news, so that another pass tells it.
+    pub fn contested(&mut self, conflict: &Conflict, now: Instant) -> bool {
+        self.conflicts.contested(conflict, now)
     }
 
     /// Owns what the speaker before this one owned: nothing has to be asked or taken over.
@@ -118,6 +130,7 @@ impl Decider {
         for action in &actions {
             diff::apply(&mut self.actual, action);
         }
+        self.conflicts.update(&facts.occupied, &self.actual, facts.now);
         let notices = self.notices(&planned, &references);
         let (claims, expires) = (planned.claims(), planned.expires());
         let report = Report {
@@ -229,6 +242,7 @@ impl Decider {
                 .collect::<BTreeSet<_>>()
                 .into_iter()
                 .collect(),
+            conflicts: self.conflicts.on(&link.name),
             conditions: Vec::new(),
         };
         NodeStateStatus {

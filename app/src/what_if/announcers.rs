@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 
 use ferrolb_cluster::controller::ControllerView;
 use ferrolb_cluster::parse::service::planned;
 use ferrolb_ipam::Decision;
 use ferrolb_plan::{Exclusions, Ownership, ServingEndpoints, Snapshot, Withheld, owners};
-use ferrolb_vocab::{Instant, NodeName, ServiceKey};
+use ferrolb_vocab::{Epoch, Instant, NodeName, ServiceKey};
 
 /// Who announces a Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,17 +36,39 @@ impl fmt::Display for Announcer {
     }
 }
 
+/// What decides who announces, besides the objects.
+#[derive(Clone, Debug, Default)]
+pub struct Traffic {
+    /// Who can serve.
+    pub endpoints: BTreeMap<ServiceKey, ServingEndpoints>,
+    /// Who announces now, and goes on as long as it may.
+    pub announcers: BTreeMap<ServiceKey, NodeName>,
+}
+
+impl Traffic {
+    /// What each node owns now: the addresses that the Services it announces have now.
+    fn claims(&self, view: &ControllerView) -> BTreeMap<NodeName, BTreeMap<IpAddr, Epoch>> {
+        let mut claims: BTreeMap<NodeName, BTreeMap<IpAddr, Epoch>> = BTreeMap::new();
+        for (key, node) in &self.announcers {
+            let service = view.services.get(key).map(|object| planned(object, ServingEndpoints::default()));
+            let addresses = service.into_iter().flat_map(|service| service.addresses);
+            claims.entry(node.clone()).or_default().extend(addresses.map(|address| (address, Epoch::FIRST)));
+        }
+        claims
+    }
+}
+
 /// Elects the announcer of every Service of `view`, with the addresses of `decisions`, among the
 /// nodes that have `speakers`.
 #[must_use]
 pub fn elect(
     view: &ControllerView,
     decisions: &BTreeMap<ServiceKey, Decision>,
-    endpoints: &BTreeMap<ServiceKey, ServingEndpoints>,
+    traffic: &Traffic,
     speakers: &BTreeSet<NodeName>,
 ) -> BTreeMap<ServiceKey, Announcer> {
     let service = |(key, object): (&ServiceKey, &std::sync::Arc<_>)| {
-        let mut service = planned(object, endpoints.get(key).cloned().unwrap_or_default());
+        let mut service = planned(object, traffic.endpoints.get(key).cloned().unwrap_or_default());
         service.addresses =
             decisions.get(key).map(|decision| decision.addresses().to_vec()).unwrap_or_default();
         (key.clone(), service)
@@ -55,7 +78,7 @@ pub fn elect(
         now: Instant::ORIGIN,
         nodes: view.nodes.clone(),
         alive: speakers.clone(),
-        ownership: Ownership::default(),
+        ownership: Ownership { claims: traffic.claims(view), ..Ownership::default() },
         services: view.services.iter().map(service).collect(),
         pools: view.announced_pools.clone(),
         advertisements: view.advertisements.clone(),

@@ -1,6 +1,7 @@
 use super::*;
 use clap::Parser;
 use ferrolb_cluster::controller::ControllerObjects;
+use ferrolb_plan::ServingEndpoints;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -49,12 +50,24 @@ fn cluster(services: &[(&str, Option<&str>)]) -> ControllerObjects {
 
 /// The table of what `edit` would do to `today`, when every Service has an endpoint.
 fn planned(today: &ControllerObjects, edit: impl FnOnce(&mut ControllerObjects)) -> String {
+    planned_under(&[], today, edit)
+}
+
+/// The same, when these Services are announced by these nodes today.
+fn planned_under(
+    announcers: &[(&str, &str)],
+    today: &ControllerObjects,
+    edit: impl FnOnce(&mut ControllerObjects),
+) -> String {
     let config = Flags::parse_from(["plan", "-f", "-"]).plan;
     let mut changed = today.clone();
     edit(&mut changed);
     let serving = || ServingEndpoints { any: true, nodes: BTreeSet::new() };
     let endpoints = ["a", "b", "c"].map(|name| (ServiceKey::new("default", name), serving()));
-    report::table(&predict(today, &changed, &endpoints.into(), &config))
+    let announcer = |(service, node): &(&str, &str)| (ServiceKey::new("default", *service), (*node).into());
+    let traffic =
+        Traffic { endpoints: endpoints.into(), announcers: announcers.iter().map(announcer).collect() };
+    report::table(&predict(today, &changed, &traffic, &config))
 }
 
 #[test]
@@ -133,6 +146,24 @@ fn an_address_changes_its_node_when_that_is_not_selected_any_more() {
 }
 
 #[test]
+fn who_announces_goes_on_whoever_comes_first_and_gives_way_to_a_drain() {
+    let today = cluster(&[("a", Some("10.0.0.2"))]);
+    for (owner, other) in [("worker1", "worker2"), ("worker2", "worker1")] {
+        let announcers = [("a", owner)];
+        let text = planned_under(&announcers, &today, |objects| {
+            objects.nodes.push(object(json!({"metadata": {"name": "worker3"}})));
+        });
+        assert_eq!(text, "1 Service keeps, 0 gain, 0 lose, 0 move\n");
+        let text = planned_under(&announcers, &today, |objects| {
+            let annotations = json!({"ferrolb.io/drain": "true"});
+            objects.nodes.retain(|node| node.name_any() != owner);
+            objects.nodes.push(object(json!({"metadata": {"name": owner, "annotations": annotations}})));
+        });
+        assert!(text.contains(&format!("announced by {owner} -> {other}")), "{text}");
+    }
+}
+
+#[test]
 fn what_the_controller_has_yet_to_do_is_told_apart() {
     let today = cluster(&[("a", Some("10.9.9.9"))]);
     let text = planned(&today, |_| ());
@@ -146,7 +177,7 @@ fn as_json_every_service_is_listed() {
     let config = Flags::parse_from(["plan", "-f", "-"]).plan;
     let mut changed = today.clone();
     changed.config.pools.clear();
-    let outcome = predict(&today, &changed, &BTreeMap::new(), &config);
+    let outcome = predict(&today, &changed, &Traffic::default(), &config);
     let json: Value = serde_json::from_str(&report::json(&outcome).unwrap()).unwrap();
     assert_eq!(json["summary"]["lose"], 1);
     assert_eq!(json["services"][0]["effect"], "loses");

@@ -53,4 +53,4 @@ pub use request::{
     BackendKey, Families, FamilyPolicy, Port, Protocol, ServiceRequest, SharingKey, Terms, Wanted,
 };
 pub use usage::Usage;
-pub use withhold::{Occupant, Withheld, withhold};
+pub use withhold::{Occupant, Withheld, give_last, withhold};

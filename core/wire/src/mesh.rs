@@ -31,7 +31,7 @@ use crate::cursor::{Reader, Truncated, Writer};
 mod body;
 mod name;
 
-pub use body::{Body, ClaimsPage, Heartbeat, Kind, PAGE_ENTRIES_MAX, PAGES_MAX};
+pub use body::{Body, ClaimsPage, Heartbeat, Kind, PAGE_ENTRIES_MAX, PAGES_MAX, Suspect};
 pub use name::{MemberName, NAME_MAX, NameError};
 
 /// The first octets of every datagram.
@@ -69,8 +69,8 @@ pub struct Datagram {
     pub sender: MemberName,
     /// Which run of the sender's process; a later run has a larger one.
     pub incarnation: u64,
-    /// Counts the sender's heartbeats and Leaves to this receiver within the incarnation, so that
-    /// copies and stragglers show. The other kinds bear the number of the one before them.
+    /// Counts the sender's heartbeats, Leaves and Suspects to this receiver within the incarnation,
+    /// so that copies and stragglers show. The other kinds bear the number of the one before them.
     pub sequence: u64,
     /// The receiver's incarnation as the sender heard it last, 0 if never.
     pub echo: u64,
@@ -159,8 +159,7 @@ impl Datagram {
         let code = reader.u8()?;
         let kind = Kind::of_code(code).ok_or(DecodeError::Kind(code))?;
         let key = KeyId(reader.u32()?);
-        let name_length = reader.u8()?;
-        let sender = MemberName::parse(reader.octets(usize::from(name_length))?).ok_or(DecodeError::Name)?;
+        let sender = MemberName::read(&mut reader)?;
         let (incarnation, sequence, echo) = (reader.u64()?, reader.u64()?, reader.u64()?);
         let body = Body::parse(kind, &mut reader)?;
         let covered = octets.strip_suffix(reader.rest()).unwrap_or_default();
@@ -176,20 +175,10 @@ impl Datagram {
     /// everything before it.
     #[must_use]
     pub fn emit(&self, authenticate: impl FnOnce(&[u8]) -> Tag) -> Vec<u8> {
-        let name = self.sender.node().as_str().as_bytes();
-        #[expect(clippy::cast_possible_truncation, reason = "a MemberName has at most 253 octets")]
-        let name_length = name.len() as u8;
         let mut writer = Writer::with_capacity(DATAGRAM_MAX);
-        writer
-            .octets(&MAGIC)
-            .u8(VERSION)
-            .u8(self.body.kind().code())
-            .u32(self.key.0)
-            .u8(name_length)
-            .octets(name)
-            .u64(self.incarnation)
-            .u64(self.sequence)
-            .u64(self.echo);
+        writer.octets(&MAGIC).u8(VERSION).u8(self.body.kind().code()).u32(self.key.0);
+        self.sender.emit(&mut writer);
+        writer.u64(self.incarnation).u64(self.sequence).u64(self.echo);
         self.body.emit(&mut writer);
         let Tag(tag) = authenticate(writer.written());
         writer.octets(&tag);

@@ -13,6 +13,9 @@ pub const READY: &str = "Ready";
 /// Services: every address the Service asks for is allocated. False: the message says why not, and
 /// what to do.
 pub const ADDRESS_ALLOCATED: &str = "ferrolb.io/AddressAllocated";
+/// Services: another host has or claims an address of the Service. Absent if none does; the message names
+/// the host, and says what to do.
+pub const ADDRESS_CONFLICT: &str = "ferrolb.io/AddressConflict";
 /// `AddressClaim`s: the address belongs to the claim. False: the message says why not, and what to do.
 pub const RESERVED: &str = "Reserved";
 /// `AddressClaim`s: a Service has the address.

@@ -48,6 +48,8 @@ pub enum EventReason {
     AddressReserved,
     /// Controller: an `AddressClaim` has no address (any more).
     AddressNotReserved,
+    /// Controller: another host has an address of the Service.
+    AddressConflict,
     /// Speaker: this node announces the Service.
     NodeAssigned,
     /// Speaker: this node owns the address but has none of the interfaces asked for.
@@ -71,6 +73,7 @@ impl EventReason {
             Self::NotEnoughClusterIps => "not enough clusterips",
             Self::AddressReserved => "AddressReserved",
             Self::AddressNotReserved => "AddressNotReserved",
+            Self::AddressConflict => "AddressConflict",
             Self::NodeAssigned => "nodeAssigned",
             Self::AnnounceFailed => "announceFailed",
         }
@@ -93,6 +96,7 @@ impl EventReason {
             | Self::NoClusterFamily
             | Self::NotEnoughClusterIps
             | Self::AddressNotReserved
+            | Self::AddressConflict
             | Self::AnnounceFailed => EventType::Warning,
         }
     }

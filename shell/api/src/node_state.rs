@@ -86,8 +86,42 @@ pub struct LinkState {
     /// The prefixes that are on-link through it, as CIDRs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subnets: Vec<String>,
-    /// What the speaker found on this link, such as another host that uses an announced address.
+    /// Load-balanced addresses that another host on this link has or claims.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["address".into()]))]
+    pub conflicts: Vec<AddressConflict>,
+    /// What the speaker found on this link as a whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// The most [`LinkState::conflicts`]: more are no single host's mistake, and no person reads them. The schema
+/// has the same number.
+pub const CONFLICTS_MAX: usize = 64;
+
+/// Another host that has or claims a load-balanced address.
+#[derive(JsonSchema, Deserialize, Serialize, Clone, Debug, PartialEq)]
+pub struct AddressConflict {
+    /// The address.
+    pub address: String,
+    /// The other host's link-layer address, six hexadecimal octets separated by colons.
+    pub mac: String,
+    /// The node of the cluster that the other host is, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// What that means here.
+    pub state: ConflictState,
+}
+
+/// How a node stands to an address that another host has.
+#[derive(JsonSchema, Deserialize, Serialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConflictState {
+    /// The other host had it first: the node does not announce it, and asks again every 30 s.
+    Occupied,
+    /// The other host claimed it lately, while the node announced it: the node goes on.
+    Contested,
+    /// So it was lately, when the node was to announce the address, which it is no more: nobody asks.
+    Released,
 }

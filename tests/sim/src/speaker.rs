@@ -198,7 +198,7 @@ impl Speaker {
                 leaving: self.mesh.leaving(),
                 is_settled: self.mesh.is_settled(),
             },
-            pod: String::new(),
+            ..Facts::default()
         };
         self.revision = Some(self.mesh.revision());
         self.view = seen.number;

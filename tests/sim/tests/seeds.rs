@@ -1,5 +1,7 @@
 //! Ten thousand clusters. `FERROLB_SIM_SEED=n` runs one of them again, and shows it.
 
+#![expect(clippy::print_stdout, reason = "what was measured")]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 

@@ -50,6 +50,7 @@ fn facts() -> Facts {
         links: vec![eth0],
         alive: ["worker2".into()].into(),
         ownership: Ownership { is_settled: true, ..Ownership::default() },
+        occupied: Vec::new(),
         pod: "speaker-x".into(),
     }
 }

@@ -1,19 +1,22 @@
 //! What a datagram says, by kind.
 //!
 //! ```text
-//! Heartbeat  claims version u64, flags u8 (1 = leaving, the others 0)
+//! Heartbeat  claims version u64, interval u32, detection time u32 (both in microseconds, as in
+//!            RFC 5880 §4.1), flags u8 (1 = leaving, 2 = herald, the others 0)
 //! Leave      nothing
 //! Claims     version u64, page u16, pages u16, entries u8, then per entry:
 //!            address, 16 octets (IPv4 as in RFC 4291 §2.5.5.2), epoch u64
 //! Ask        version u64
+//! Suspect    name length u8, node name, incarnation u64
 //! ```
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
+use core::time::Duration;
 
 use ferrolb_vocab::Epoch;
 
-use super::DecodeError;
+use super::{DecodeError, MemberName};
 use crate::cursor::{Reader, Truncated, Writer};
 
 /// Addresses on one page: as many as fit beside the longest node name.
@@ -31,6 +34,9 @@ pub(super) const CLAIMS_MAX_LEN: usize = 8 + 2 + 2 + 1 + PAGE_ENTRIES_MAX * ENTR
 /// The flag of a speaker that is about to leave.
 const LEAVING: u8 = 1;
 
+/// The flag for a receiver that is to tell the others of the sender's death.
+const HERALD: u8 = 2;
+
 /// The kinds of datagrams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -40,13 +46,15 @@ pub enum Kind {
     Leave,
     /// A part of what the speaker owns.
     Claims,
-    /// The speaker does not know what the receiver owns.
+    /// The speaker does not know what the receiver owns, or whether it is up.
     Ask,
+    /// The speaker takes another for dead.
+    Suspect,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Heartbeat, Self::Leave, Self::Claims, Self::Ask];
+    pub const ALL: [Self; 5] = [Self::Heartbeat, Self::Leave, Self::Claims, Self::Ask, Self::Suspect];
 
     /// The kind's name, for logs and metrics.
     #[must_use]
@@ -56,6 +64,7 @@ impl Kind {
             Self::Leave => "leave",
             Self::Claims => "claims",
             Self::Ask => "ask",
+            Self::Suspect => "suspect",
         }
     }
 
@@ -65,6 +74,7 @@ impl Kind {
             Self::Leave => 2,
             Self::Claims => 3,
             Self::Ask => 4,
+            Self::Suspect => 5,
         }
     }
 
@@ -82,20 +92,38 @@ pub enum Body {
     Leave,
     /// A part of what the sender owns.
     Claims(ClaimsPage),
-    /// The sender wants the receiver's claims.
+    /// The sender wants the receiver's claims, and to hear it.
     Ask {
         /// The version of them that it has, 0 for none.
         version: u64,
     },
+    /// The sender takes another node for dead.
+    Suspect(Suspect),
 }
 
-/// "I am up, and this is the version of my claims."
+/// "I am up, this is the version of my claims, and so soon you hear me again."
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
     /// The version of what the sender owns; 0 until it has decided for the first time.
     pub claims_version: u64,
+    /// How soon the receiver gets the next one, in whole microseconds.
+    pub interval: Duration,
+    /// For how long without one the receiver may not take the sender for dead, in whole
+    /// microseconds.
+    pub detection: Duration,
+    /// Whether the receiver is to tell the others when it takes the sender for dead.
+    pub is_herald: bool,
     /// Whether the sender's addresses are up for taking: it still answers for them, and ends soon.
     pub is_leaving: bool,
+}
+
+/// "I do not hear this node any more, which was to be heard."
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspect {
+    /// Which node.
+    pub node: MemberName,
+    /// Which run of its process.
+    pub incarnation: u64,
 }
 
 /// A part of what a speaker owns.
@@ -121,6 +149,7 @@ impl Body {
             Self::Leave => Kind::Leave,
             Self::Claims(_) => Kind::Claims,
             Self::Ask { .. } => Kind::Ask,
+            Self::Suspect(_) => Kind::Suspect,
         }
     }
 
@@ -130,6 +159,7 @@ impl Body {
             Kind::Leave => Ok(Self::Leave),
             Kind::Claims => ClaimsPage::parse(reader).map(Self::Claims),
             Kind::Ask => Ok(Self::Ask { version: reader.u64()? }),
+            Kind::Suspect => Suspect::parse(reader).map(Self::Suspect),
         }
     }
 
@@ -141,6 +171,7 @@ impl Body {
             Self::Ask { version } => {
                 writer.u64(*version);
             }
+            Self::Suspect(suspect) => suspect.emit(writer),
         }
     }
 }
@@ -148,16 +179,41 @@ impl Body {
 impl Heartbeat {
     fn parse(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let claims_version = reader.u64()?;
-        let is_leaving = match reader.u8()? {
-            0 => false,
-            LEAVING => true,
-            flags => return Err(DecodeError::Flags(flags)),
-        };
-        Ok(Self { claims_version, is_leaving })
+        let [interval, detection] = [reader.u32()?, reader.u32()?];
+        let flags = reader.u8()?;
+        if flags & !(LEAVING | HERALD) != 0 {
+            return Err(DecodeError::Flags(flags));
+        }
+        Ok(Self {
+            claims_version,
+            interval: Duration::from_micros(interval.into()),
+            detection: Duration::from_micros(detection.into()),
+            is_herald: flags & HERALD != 0,
+            is_leaving: flags & LEAVING != 0,
+        })
     }
 
     fn emit(self, writer: &mut Writer) {
-        writer.u64(self.claims_version).u8(if self.is_leaving { LEAVING } else { 0 });
+        let micros = |duration: Duration| u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
+        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+        writer.u64(self.claims_version).u32(micros(self.interval)).u32(micros(self.detection)).u8(flag(
+            self.is_leaving,
+            LEAVING,
+        ) | flag(
+            self.is_herald,
+            HERALD,
+        ));
+    }
+}
+
+impl Suspect {
+    fn parse(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { node: MemberName::read(reader)?, incarnation: reader.u64()? })
+    }
+
+    fn emit(&self, writer: &mut Writer) {
+        self.node.emit(writer);
+        writer.u64(self.incarnation);
     }
 }
 

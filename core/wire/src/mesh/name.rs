@@ -4,6 +4,9 @@ use alloc::string::String;
 
 use ferrolb_vocab::NodeName;
 
+use super::DecodeError;
+use crate::cursor::{Reader, Writer};
+
 /// Octets of a node name: a Kubernetes object name is a DNS subdomain (RFC 1123), at most 253.
 pub const NAME_MAX: usize = 253;
 
@@ -25,7 +28,20 @@ impl MemberName {
         &self.0
     }
 
-    pub(super) fn parse(octets: &[u8]) -> Option<Self> {
+    /// A name behind its length.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let length = reader.u8()?;
+        Self::parse(reader.octets(usize::from(length))?).ok_or(DecodeError::Name)
+    }
+
+    /// The name behind its length.
+    pub(super) fn emit(&self, writer: &mut Writer) {
+        let name = self.0.as_str().as_bytes();
+        #[expect(clippy::cast_possible_truncation, reason = "a MemberName has at most 253 octets")]
+        writer.u8(name.len() as u8).octets(name);
+    }
+
+    fn parse(octets: &[u8]) -> Option<Self> {
         let text = core::str::from_utf8(octets).ok()?;
         is_member_name(octets).then(|| Self(text.into()))
     }

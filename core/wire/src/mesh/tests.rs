@@ -1,6 +1,7 @@
 use super::*;
 use alloc::string::ToString;
 use core::net::IpAddr;
+use core::time::Duration;
 use ferrolb_vocab::{Epoch, NodeName};
 use std::vec;
 
@@ -18,7 +19,12 @@ fn datagram(body: Body) -> Datagram {
 }
 
 fn heartbeat() -> Datagram {
-    datagram(Body::Heartbeat(Heartbeat { claims_version: 3, is_leaving: false }))
+    datagram(Body::Heartbeat(beat(3, false, false)))
+}
+
+fn beat(claims_version: u64, is_leaving: bool, is_herald: bool) -> Heartbeat {
+    let (interval, detection) = (Duration::from_millis(40), Duration::from_millis(290));
+    Heartbeat { claims_version, interval, detection, is_herald, is_leaving }
 }
 
 fn page(entries: usize) -> Body {
@@ -35,10 +41,13 @@ fn page(entries: usize) -> Body {
 }
 
 fn bodies() -> Vec<Body> {
-    let heartbeat = |is_leaving| Body::Heartbeat(Heartbeat { claims_version: u64::MAX, is_leaving });
+    let longest = NodeName::from("a".repeat(NAME_MAX)).try_into().unwrap();
     vec![
-        heartbeat(false),
-        heartbeat(true),
+        Body::Heartbeat(beat(u64::MAX, false, false)),
+        Body::Heartbeat(beat(u64::MAX, true, false)),
+        Body::Heartbeat(beat(0, true, true)),
+        Body::Suspect(Suspect { node: NodeName::from("node2").try_into().unwrap(), incarnation: 1 }),
+        Body::Suspect(Suspect { node: longest, incarnation: u64::MAX }),
         Body::Leave,
         page(0),
         page(2),
@@ -56,7 +65,7 @@ fn the_octets_are_the_documented_ones() {
     let mut expected = b"FLBm\x02\x01\x11\x22\x33\x44\x05node1\x01\x02\x03\x04\x05\x06\x07\x08".to_vec();
     expected.extend([0, 0, 0, 0, 0, 0, 0, 42]);
     expected.extend([0, 0, 0, 0, 0, 0, 0, 7]);
-    expected.extend([0, 0, 0, 0, 0, 0, 0, 3, 0]);
+    expected.extend([0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0x9c, 0x40, 0, 4, 0x6c, 0xd0, 0]);
     expected.extend([0xaa; TAG_LEN]);
     assert_eq!(emitted(&heartbeat()), expected);
 
@@ -119,12 +128,12 @@ fn each_defect_has_its_own_reason() {
     assert_eq!(with(0, b'X'), DecodeError::Magic);
     assert_eq!(with(4, 1), DecodeError::Version(1));
     assert_eq!(with(5, 0), DecodeError::Kind(0));
-    assert_eq!(with(5, 5), DecodeError::Kind(5));
+    assert_eq!(with(5, 6), DecodeError::Kind(6));
     assert_eq!(with(10, 0), DecodeError::Name);
     assert_eq!(with(11, b'\n'), DecodeError::Name);
     assert_eq!(with(11, 0xff), DecodeError::Name);
     assert_eq!(with(11, b'N'), DecodeError::Name);
-    assert_eq!(with(48, 2), DecodeError::Flags(2));
+    assert_eq!(with(56, 4), DecodeError::Flags(4));
     let longer = [&emitted(&heartbeat())[..], &[0]].concat();
     assert_eq!(Datagram::parse(&longer), Err(DecodeError::Trailing(1)));
     let overlong = [b"FLBm\x02\x01\0\0\0\0\xfe".as_slice(), &vec![b'a'; 254 + 49]].concat();
@@ -153,13 +162,14 @@ fn names_that_do_not_fit_cannot_be_built() {
 }
 
 /// Beginnings after which chance finds the rest.
-const HEADS: [&[u8]; 6] = [
+const HEADS: [&[u8]; 7] = [
     b"",
     b"FLBm",
     b"FLBm\x02\x01\0\0\0\0\x05node1",
     b"FLBm\x02\x02\0\0\0\0\x01a",
     b"FLBm\x02\x03\0\0\0\0\x01aIIIIIIIISSSSSSSSEEEEEEEEVVVVVVVV\0\0\0\x01\x01",
     b"FLBm\x02\x04\0\0\0\0\x01a",
+    b"FLBm\x02\x05\0\0\0\0\x01aIIIIIIIISSSSSSSSEEEEEEEE\x05node1",
 ];
 
 proptest::proptest! {
@@ -177,7 +187,9 @@ proptest::proptest! {
 
 #[test]
 fn the_property_above_meets_datagrams_that_parse() {
-    for (head, length) in [(HEADS[3], 24 + 16), (HEADS[4], 24 + 16), (HEADS[5], 24 + 8 + 16)] {
+    for (head, length) in
+        [(HEADS[3], 24 + 16), (HEADS[4], 24 + 16), (HEADS[5], 24 + 8 + 16), (HEADS[6], 8 + 16)]
+    {
         let octets = [head, &vec![7; length]].concat();
         let Received { datagram, tag, .. } = Datagram::parse(&octets).unwrap();
         assert_eq!(datagram.emit(|_| tag), octets);

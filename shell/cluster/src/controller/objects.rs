@@ -1,10 +1,12 @@
 //! The objects that the controller decides on, as they were read: from its watches, or listed
 //! once to try a change out on them.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use ferrolb_api::{AddressClaim, Community, NodeState};
+use ferrolb_api::{AddressClaim, Community, NodeState, ServiceL2Status};
+use ferrolb_vocab::{NodeName, ServiceKey};
 use k8s_openapi::api::core::v1::{Namespace, Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::ServiceCIDR;
@@ -104,6 +106,23 @@ impl ControllerObjects {
 /// The API server refused, or cannot be reached.
 pub async fn list_endpoint_slices(client: &Client) -> Result<Vec<Arc<EndpointSlice>>, ListError> {
     list(Api::all(client.clone())).await
+}
+
+/// Reads all `ServiceL2Status`es of FerroLB's `namespace` once: which node announces each Service.
+///
+/// # Errors
+/// The API server refused, or cannot be reached.
+pub async fn list_announcers(
+    client: &Client,
+    namespace: &str,
+) -> Result<BTreeMap<ServiceKey, NodeName>, ListError> {
+    let statuses: Vec<Arc<ServiceL2Status>> = list(Api::namespaced(client.clone(), namespace)).await?;
+    let announcer = |status: &Arc<ServiceL2Status>| {
+        let status = status.status.clone()?;
+        let service = ServiceKey::new(status.service_namespace?, status.service_name?);
+        Some((service, NodeName::from(status.node?)))
+    };
+    Ok(statuses.iter().filter_map(announcer).collect())
 }
 
 async fn list<K>(api: Api<K>) -> Result<Vec<Arc<K>>, ListError>

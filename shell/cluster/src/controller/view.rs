@@ -226,9 +226,7 @@ impl ControllerView {
                 errors.push(ObjectError::at(object, "AddressesWithheld", message));
             }
             if errors.is_empty() { &mut usable } else { &mut broken }.push(taken.pool);
-            if !taken.withheld.is_empty() {
-                broken.push(taken.kept_back);
-            }
+            broken.extend(taken.kept_back);
             self.config.push(ConfigObject {
                 reference: object.object_ref(&()),
                 generation: object.metadata.generation,
