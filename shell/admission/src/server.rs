@@ -8,7 +8,6 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -19,14 +18,9 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
 use ferrolb_telemetry::chain;
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use ferrolb_telemetry::serve::{Bounds, serve};
 use serde_json::Value;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
@@ -41,15 +35,11 @@ use crate::review::{self, ReviewError, Reviewer};
 pub const CONNECTIONS_MAX: usize = 16;
 /// Octets of a body. A review carries an object twice, and the API server stores at most 1.5 MiB.
 pub const BODY_MAX: usize = 4 * 1024 * 1024;
-/// Octets of a request's line and headers: the smallest that hyper allows.
-pub const REQUEST_HEAD_MAX: usize = 8 * 1024;
 /// From accepting a connection to its end, the handshake included. API servers wait 5 s, as
 /// `deploy/webhook` asks.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long [`WebhookServer::serve`] waits for open requests once it is told to stop.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
-/// Pause after an `accept` that was refused: retrying at once would burn a CPU.
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// The certificate that handshakes show, to be replaced at any time. Without one, they fail.
 #[derive(Clone, Debug, Default)]
@@ -137,51 +127,14 @@ impl WebhookServer {
     /// Answers reviews until `shutdown` completes, then lets open ones finish within
     /// [`SHUTDOWN_GRACE`].
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let mut shutdown = pin!(shutdown);
-        let graceful = GracefulShutdown::new();
-        let mut connections = JoinSet::new();
-        loop {
-            tokio::select! {
-                () = &mut shutdown => break,
-                Some(_ended) = connections.join_next() => {}
-                stream = accept(&self.listener), if connections.len() < CONNECTIONS_MAX => {
-                    let (acceptor, router) = (self.acceptor.clone(), self.router.clone());
-                    let watcher = graceful.watcher();
-                    connections.spawn(async move {
-                        let served = async {
-                            let stream = acceptor.accept(stream).await?;
-                            let connection = http1::Builder::new()
-                                .keep_alive(false)
-                                .max_buf_size(REQUEST_HEAD_MAX)
-                                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-                            watcher.watch(connection).await.map_err(io::Error::other)
-                        };
-                        match timeout(REQUEST_TIMEOUT, served).await {
-                            Ok(Ok(())) => {}
-                            Ok(Err(error)) => tracing::debug!(error = %chain(&error), "a review was broken off"),
-                            Err(_elapsed) => tracing::debug!("a review took too long"),
-                        }
-                    });
-                }
-            }
-        }
-        drop(self.listener);
-        if timeout(SHUTDOWN_GRACE, graceful.shutdown()).await.is_err() {
-            tracing::debug!("reviews were still open at shutdown");
-        }
-    }
-}
-
-/// The next connection; an `accept` that is refused is logged and retried.
-async fn accept(listener: &TcpListener) -> TcpStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _client)) => return stream,
-            Err(error) => {
-                tracing::debug!(error = %chain(&error), "accepting a webhook connection was refused");
-                sleep(ACCEPT_RETRY).await;
-            }
-        }
+        let bounds = Bounds {
+            name: "webhook",
+            connections: CONNECTIONS_MAX,
+            request: REQUEST_TIMEOUT,
+            grace: SHUTDOWN_GRACE,
+        };
+        let acceptor = self.acceptor;
+        serve(self.listener, self.router, bounds, |stream| acceptor.accept(stream), shutdown).await;
     }
 }
 

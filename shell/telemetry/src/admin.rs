@@ -7,7 +7,6 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,37 +16,23 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use prometheus_client::registry::Registry;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::net::TcpListener;
 
-use crate::chain;
 use crate::clock;
 use crate::health::{Health, Readiness, Report};
 use crate::metrics;
+use crate::serve::{Bounds, serve};
 
 /// Connections at a time. The kubelet, a scraper and a person need three; further ones wait in
 /// the kernel's backlog.
 pub const CONNECTIONS_MAX: usize = 64;
-
-/// Octets of a request's line and headers; more is answered with 431. The smallest that hyper
-/// allows.
-pub const REQUEST_HEAD_MAX: usize = 8 * 1024;
 
 /// From accepting a connection to its end. Scraping thousands of series takes milliseconds.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long [`AdminServer::serve`] waits for open requests once it is told to stop.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
-
-/// Pause after an `accept` that was refused, which happens when the process is out of file
-/// descriptors: retrying at once would burn a CPU.
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// The admin endpoints, bound and not yet serving.
 #[derive(Debug)]
@@ -110,46 +95,13 @@ impl AdminServer {
     /// Answers requests until `shutdown` completes, then lets open ones finish within
     /// [`SHUTDOWN_GRACE`].
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let mut shutdown = pin!(shutdown);
-        let graceful = GracefulShutdown::new();
-        let mut connections = JoinSet::new();
-        loop {
-            tokio::select! {
-                () = &mut shutdown => break,
-                Some(_ended) = connections.join_next() => {}
-                accepted = accept(&self.listener), if connections.len() < CONNECTIONS_MAX => {
-                    let connection = http1::Builder::new()
-                        .keep_alive(false)
-                        .max_buf_size(REQUEST_HEAD_MAX)
-                        .serve_connection(TokioIo::new(accepted), TowerToHyperService::new(self.router.clone()));
-                    let connection = graceful.watch(connection);
-                    connections.spawn(async move {
-                        match timeout(REQUEST_TIMEOUT, connection).await {
-                            Ok(Ok(())) => {}
-                            Ok(Err(error)) => tracing::debug!(error = %chain(&error), "admin request was broken off"),
-                            Err(_elapsed) => tracing::debug!("admin request took too long"),
-                        }
-                    });
-                }
-            }
-        }
-        drop(self.listener);
-        if timeout(SHUTDOWN_GRACE, graceful.shutdown()).await.is_err() {
-            tracing::debug!("admin requests were still open at shutdown");
-        }
-    }
-}
-
-/// The next connection; an `accept` that is refused is logged and retried.
-async fn accept(listener: &TcpListener) -> TcpStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _client)) => return stream,
-            Err(error) => {
-                tracing::debug!(error = %chain(&error), "accepting an admin connection was refused");
-                sleep(ACCEPT_RETRY).await;
-            }
-        }
+        let bounds = Bounds {
+            name: "admin",
+            connections: CONNECTIONS_MAX,
+            request: REQUEST_TIMEOUT,
+            grace: SHUTDOWN_GRACE,
+        };
+        serve(self.listener, self.router, bounds, |stream| std::future::ready(Ok(stream)), shutdown).await;
     }
 }
 

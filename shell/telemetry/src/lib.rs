@@ -8,7 +8,8 @@
 //! [`clock`] turns the host's monotonic clock into [`ferrolb_vocab::Instant`]; [`log`] starts
 //! logging, [`fields`] is the dictionary of its field names, [`chain()`] prints an error with its
 //! causes, [`RateLimit`] keeps a repeating warning short; [`metrics`] makes the registry;
-//! [`health`] holds what `/healthz` and `/readyz` answer, and [`admin`] answers it over HTTP.
+//! [`health`] holds what `/healthz` and `/readyz` answer, and [`admin`] answers it over HTTP;
+//! [`serve`] bounds what its clients, and those of other servers, may take.
 
 pub mod admin;
 pub mod clock;
@@ -16,6 +17,7 @@ pub mod fields;
 pub mod health;
 pub mod log;
 pub mod metrics;
+pub mod serve;
 
 mod chain;
 mod rate_limit;

@@ -1,9 +1,13 @@
 use super::*;
+use crate::chain;
+use crate::serve::REQUEST_HEAD_MAX;
 use prometheus_client::metrics::counter::Counter;
 use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// Beyond any time the server may take, so that a hanging test ends.
 const DEADLINE: Duration = Duration::from_secs(30);
