@@ -51,6 +51,9 @@ use report::ReportTask;
 const IDLE_PASS: Duration = Duration::from_secs(20);
 /// A speaker that was asked to end, while its successor gets ready, waits so long for it.
 const SUCCESSOR_MAX: Duration = Duration::from_secs(10);
+/// Without one it waits so long for a successor to show up. The kubelet may call the next Pod
+/// ready before its process has said a word, since it is this one that answers its probes.
+const SUCCESSOR_GRACE: Duration = Duration::from_secs(2);
 /// A speaker that leaves answers so long for what no other takes over.
 const LEAVE_MAX: Duration = Duration::from_secs(1);
 /// Where the API server does not say which address the node has.
@@ -98,7 +101,7 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
     let successors = Handover::listen(handover::NAME)?;
     let parts = Parts { config: &config, process: &process, local, dirty, metrics };
     let (mut speaker, events) = Speaker::start(parts, keys, estate).await?;
-    let mut inputs = Inputs { events, key_file, successors, stopping: None };
+    let mut inputs = Inputs { events, key_file, successors, patience: Patience::Running };
     announcing.set(true);
     tracing::info!(node = config.node_name, "the speaker takes part");
     let end = loop {
@@ -183,8 +186,27 @@ struct Inputs {
     events: DriverEvents,
     key_file: KeyFile,
     successors: Handover,
-    /// Asked to end; it waits until then for the successor that gets ready.
-    stopping: Option<tokio::time::Instant>,
+    patience: Patience,
+}
+
+/// How long a speaker goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// Until it is asked to end.
+    Running,
+    /// It was asked to end, and goes on until then, should a successor show up.
+    Hoping(tokio::time::Instant),
+    /// One has shown up and gets ready; it has until then.
+    Waiting(tokio::time::Instant),
+}
+
+impl Patience {
+    async fn runs_out(self) {
+        match self {
+            Self::Running => std::future::pending().await,
+            Self::Hoping(until) | Self::Waiting(until) => tokio::time::sleep_until(until).await,
+        }
+    }
 }
 
 /// What one turn of the loop found.
@@ -270,7 +292,7 @@ impl Speaker {
     async fn turn(&mut self, inputs: &mut Inputs, process: &Process) -> anyhow::Result<Turn> {
         loop {
             let idle = self.idle();
-            let patience = inputs.stopping;
+            let patience = inputs.patience;
             tokio::select! {
                 () = self.dirty.wait() => {}
                 changed = self.links.changed() => {
@@ -291,15 +313,17 @@ impl Speaker {
                 }
                 successor = inputs.successors.asked() => return Ok(Turn::End(End::Follow(successor))),
                 () = tokio::time::sleep(idle) => {}
-                () = process.stopped(), if patience.is_none() => {
-                    if !inputs.successors.is_expected() {
-                        return Ok(Turn::End(End::Leave));
-                    }
-                    inputs.stopping = Some(tokio::time::Instant::now() + SUCCESSOR_MAX);
+                () = process.stopped(), if patience == Patience::Running => {
+                    inputs.patience = Patience::Hoping(tokio::time::Instant::now() + SUCCESSOR_GRACE);
                     continue;
                 }
-                () = async { tokio::time::sleep_until(patience.unwrap_or_else(tokio::time::Instant::now)).await },
-                    if patience.is_some() => return Ok(Turn::End(End::Leave)),
+                () = patience.runs_out() => {
+                    if matches!(patience, Patience::Hoping(_)) && inputs.successors.is_expected() {
+                        inputs.patience = Patience::Waiting(tokio::time::Instant::now() + SUCCESSOR_MAX);
+                        continue;
+                    }
+                    return Ok(Turn::End(End::Leave));
+                }
             }
             process.heartbeat.bump();
             return Ok(Turn::Changed);
@@ -333,6 +357,7 @@ impl Speaker {
         };
         let pass = self.decider.decide(view, &facts);
         self.carry_out(pass.actions, &pass.never_owned).await?;
+        self.mesh.set_watchers(pass.watchers);
         // Who hears this stops answering, so it comes after the announcement.
         self.mesh.set_claims(pass.claims);
         self.expires = pass.expires;
