@@ -3,10 +3,15 @@
 //! `MetalLB` knows nothing of FerroLB, so FerroLB is the one that stands back. A Pod counts from
 //! its creation until its object is gone, whether it is ready or not: one answer too few for a
 //! moment is repaired by the next, two hosts that answer for one address are not.
+//!
+//! Labels are anybody's to write, and a Pod that counts stops FerroLB. So a speaker counts only on
+//! the host's network, without which it announces nothing and which is not every tenant's to have,
+//! and a controller only beside such a speaker or in `MetalLB`'s own namespace.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use ferrolb_api::METALLB_NAMESPACE;
 use ferrolb_vocab::ObjectName;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::runtime::reflector::Store;
@@ -28,17 +33,22 @@ impl MetalLbPods {
     /// Those of `pods` that are `MetalLB`'s, have not ended, and handle Services of `lb_class`.
     pub fn of<'a>(pods: impl IntoIterator<Item = &'a Pod>, lb_class: Option<&str>) -> Self {
         let mut found = Self::default();
+        let mut namespaces = BTreeSet::from([METALLB_NAMESPACE.to_owned()]);
         for pod in pods {
             let Some(component) = component(pod).filter(|component| acts(pod, *component)) else { continue };
+            let name = ObjectName::new(pod.namespace().unwrap_or_default(), pod.name_any());
+            if component == Component::Speaker {
+                namespaces.insert(name.namespace.clone());
+            }
             if argument(pod, "lb-class").filter(|class| !class.is_empty()) != lb_class {
                 continue;
             }
-            let name = ObjectName::new(pod.namespace().unwrap_or_default(), pod.name_any());
             match component {
                 Component::Controller => found.controllers.insert(name),
                 Component::Speaker => found.speakers.insert(name),
             };
         }
+        found.controllers.retain(|controller| namespaces.contains(&controller.namespace));
         found
     }
 
@@ -77,9 +87,12 @@ fn component(pod: &Pod) -> Option<Component> {
 fn acts(pod: &Pod, component: Component) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     let has_ended = matches!(phase, Some("Succeeded" | "Failed"));
-    let only_webhooks =
-        component == Component::Controller && argument(pod, "webhook-mode") == Some("onlywebhook");
-    !has_ended && !only_webhooks
+    let on_host = pod.spec.as_ref().and_then(|spec| spec.host_network) == Some(true);
+    let can = match component {
+        Component::Controller => argument(pod, "webhook-mode") != Some("onlywebhook"),
+        Component::Speaker => on_host,
+    };
+    !has_ended && can
 }
 
 /// The value of a flag of any container, in the forms that Go's flag package takes: `--flag=value`,
@@ -146,7 +159,8 @@ fn strip(pod: &mut Pod) {
             ..Container::default()
         };
         let containers = spec.containers.iter().map(words).collect();
-        *spec = k8s_openapi::api::core::v1::PodSpec { containers, ..Default::default() };
+        let host_network = spec.host_network;
+        *spec = k8s_openapi::api::core::v1::PodSpec { containers, host_network, ..Default::default() };
     }
     if let Some(status) = &mut pod.status {
         *status = k8s_openapi::api::core::v1::PodStatus { phase: status.phase.take(), ..Default::default() };

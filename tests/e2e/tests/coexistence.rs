@@ -14,8 +14,10 @@ const SEVERAL_PASSES: Duration = Duration::from_secs(3);
 fn metallb_pod(component: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {component}-x\n  \
-         labels: {{app: metallb, component: {component}}}\nspec:\n  terminationGracePeriodSeconds: 1\n  \
-         containers: [{{name: {component}, image: sysnet4admin/echo-hname}}]\n"
+         labels: {{app: metallb, component: {component}}}\nspec:\n  hostNetwork: {}\n  \
+         terminationGracePeriodSeconds: 1\n  \
+         containers: [{{name: {component}, image: sysnet4admin/echo-hname}}]\n",
+        component == "speaker"
     )
 }
 
@@ -82,7 +84,7 @@ fn an_address_of_metallb_stays_while_there_is_no_pool_and_one_of_ferrolb_goes_wi
     let cluster = Cluster::fresh();
     serve(&cluster);
     // A Service as MetalLB leaves it, from a time when FerroLB did not look.
-    cluster.apply(&metallb_pod("controller"));
+    cluster.apply(&metallb_pod("speaker"));
     cluster.wait_condition(&POOL, "Ready", "False MetalLBRuns");
     cluster.apply(&service_yaml("metallbs", "node-web-v1", &[]));
     let given = r#"{"status":{"loadBalancer":{"ingress":[{"ip":"192.168.100.245"}]}}}"#;
@@ -90,7 +92,7 @@ fn an_address_of_metallb_stays_while_there_is_no_pool_and_one_of_ferrolb_goes_wi
     let record = "metallb.io/ip-allocated-from-pool=lb-pool";
     cluster.kubectl(&["annotate", "service", "metallbs", record]);
     cluster.kubectl(&["delete", POOL[0], POOL[1], POOL[2], POOL[3]]);
-    delete_pod(&cluster, "controller");
+    delete_pod(&cluster, "speaker");
 
     cluster.wait_addresses("svc-lb", &[]);
     let kept = || {

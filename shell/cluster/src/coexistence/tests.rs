@@ -15,7 +15,7 @@ fn pod((product, component): (&str, &str), (name, role): (&str, &str), args: &[&
             ..ObjectMeta::default()
         },
         ..serde_json::from_value(json!({
-            "spec": {"containers": [{"name": role, "args": args}]},
+            "spec": {"hostNetwork": role == "speaker", "containers": [{"name": role, "args": args}]},
             "status": {"phase": "Running"},
         }))
         .unwrap()
@@ -38,6 +38,19 @@ fn both_forms_of_labels_are_known() {
     assert_eq!(found(&pods, None), ["metallb-system/controller-b", "metallb-system/speaker-a"]);
     let pods = MetalLbPods::of(&pods, None);
     assert_eq!((pods.controllers.len(), pods.speakers.len()), (1, 1));
+}
+
+#[test]
+fn a_tenants_pod_with_the_labels_stops_nobody() {
+    let in_shop = |role: &str, host_network| {
+        let mut pod = pod(MANIFEST, (role, role), &[]);
+        pod.metadata.namespace = Some("shop".into());
+        pod.spec.as_mut().unwrap().host_network = Some(host_network);
+        pod
+    };
+    assert!(found(&[in_shop("speaker", false), in_shop("controller", false)], None).is_empty());
+    let installed_there = [in_shop("speaker", true), in_shop("controller", false)];
+    assert_eq!(found(&installed_there, None), ["shop/controller", "shop/speaker"]);
 }
 
 #[test]
