@@ -15,6 +15,7 @@
 mod conflict_log;
 mod conflicts;
 mod decide;
+mod fast_liveness;
 mod liveness_keys;
 mod metrics;
 mod report;
@@ -30,17 +31,18 @@ use anyhow::Context;
 use ferrolb_cluster::speaker::{SpeakerView, SpeakerWatches};
 use ferrolb_cluster::{Dirty, Watches};
 use ferrolb_l2::{Conflict, Event as L2Event, Intervals, Start};
-use ferrolb_link::{L2Driver, L2Handle, L2Metrics, L2Status};
+use ferrolb_link::{L2Driver, L2Handle, L2Metrics, L2Status, gateways};
 use ferrolb_liveness::{Event as LivenessEvent, KeyRing, Timing};
 use ferrolb_peering::handover::{self, Estate, Handover, Predecessor, Successor};
 use ferrolb_peering::{Liveness, LivenessConfig, LivenessHandle, LivenessMetrics, LivenessView, liveness};
 use ferrolb_plan::{Action, Exclusions, Ownership};
 use ferrolb_telemetry::{Registry, clock};
 use ferrolb_vocab::{Instant, Link, NodeName};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::config::SpeakerConfig;
+use crate::config::{LivenessProfile, SpeakerConfig};
 use crate::process::Process;
 use conflict_log::ConflictLog;
 use liveness_keys::KeyFile;
@@ -239,9 +241,14 @@ struct Speaker {
     mesh: LivenessHandle,
     links: watch::Receiver<Vec<Link>>,
     alive: watch::Receiver<LivenessView>,
+    gateway: watch::Receiver<Option<Instant>>,
+    /// Whether it matters now if the gateway answers.
+    is_alone: watch::Sender<bool>,
     report: ReportTask,
     metrics: Metrics,
     pod: String,
+    /// Of the node, as long as this process runs.
+    conditions: Vec<Condition>,
     /// When the next pass is due, whatever happens.
     expires: Option<Instant>,
 }
@@ -260,13 +267,16 @@ impl Speaker {
         let L2Driver { handle: l2, events: l2_events, task: l2_task } =
             L2Driver::spawn(links.clone(), intervals, metrics.l2);
         let view = local.view(lb_class.as_deref(), &BTreeMap::new());
-        let Liveness { handle: mesh, view: mut alive, events: liveness_events } =
+        let Liveness { handle: mesh, view: mut alive, events: liveness_events, refused } =
             start_liveness((config, keys), &me, &view, metrics.liveness)?;
         mesh.set_peers(view.internal_ips);
         // Before the mesh knows its peers, this node would believe itself alone.
         alive.changed().await.context("the liveness driver has ended")?;
         let report = ReportTask::start(&process.client, config, &local);
+        let (is_alone, gateway_is_urgent) = watch::channel(false);
         let mut speaker = Self {
+            gateway: gateways::follow(links.clone(), gateway_is_urgent),
+            is_alone,
             decider,
             local,
             dirty,
@@ -280,6 +290,7 @@ impl Speaker {
             report,
             metrics: metrics.own,
             pod: config.common.pod_name.clone(),
+            conditions: fast_liveness::condition(config.liveness_profile, refused.as_ref()).into_iter().collect(),
             expires: None,
         };
         speaker.pass().await?;
@@ -299,6 +310,7 @@ impl Speaker {
                     changed.context("the host's interfaces are not followed any more")?;
                 }
                 changed = self.alive.changed() => changed.context("the liveness driver has ended")?,
+                changed = self.gateway.changed() => changed.context("the gateways are not followed any more")?,
                 changed = self.sockets.changed() => {
                     changed.context("the layer 2 driver has ended")?;
                     return Ok(Turn::Sockets(self.sockets.borrow_and_update().is_up()));
@@ -345,32 +357,42 @@ impl Speaker {
             now: clock::now(),
             links: self.links.borrow_and_update().clone(),
             alive: speakers.alive,
+            // What this node holds, and whether it is cut off, is the decider's to say.
             ownership: Ownership {
                 held: BTreeMap::new(),
                 claims: speakers.claims.as_ref().clone(),
                 highest: speakers.highest_epochs.as_ref().clone(),
                 leaving: speakers.leaving,
                 is_settled: speakers.settled,
+                is_cut_off: false,
             },
             occupied: self.sockets.borrow().occupied.clone(),
+            gateway_silent_since: *self.gateway.borrow_and_update(),
             pod: self.pod.clone(),
         };
-        let pass = self.decider.decide(view, &facts);
-        self.carry_out(pass.actions, &pass.never_owned).await?;
+        let mut pass = self.decider.decide(view, &facts);
+        pass.report.node_state.conditions.extend(self.conditions.iter().cloned());
+        self.carry_out(pass.actions, &pass.never_announced).await?;
         self.mesh.set_watchers(pass.watchers);
         // Who hears this stops answering, so it comes after the announcement.
         self.mesh.set_claims(pass.claims);
+        self.is_alone.send_if_modified(|known| std::mem::replace(known, pass.is_alone) != pass.is_alone);
         self.expires = pass.expires;
         self.metrics.record(self.decider.verdicts(), metallb_speakers);
         self.report.publish(pass.report, pass.notices);
         Ok(())
     }
 
-    async fn carry_out(&self, actions: Vec<Action>, never_owned: &BTreeSet<IpAddr>) -> anyhow::Result<()> {
+    async fn carry_out(
+        &self,
+        actions: Vec<Action>,
+        never_announced: &BTreeSet<IpAddr>,
+    ) -> anyhow::Result<()> {
         for action in actions {
             match action {
                 Action::Announce { address, interfaces } => {
-                    let start = if never_owned.contains(&address) { Start::Probe } else { Start::TakeOver };
+                    let start =
+                        if never_announced.contains(&address) { Start::Probe } else { Start::TakeOver };
                     self.l2.announce(address, interfaces, start).await?;
                 }
                 Action::Withdraw(address) => self.l2.withdraw(address).await?,
@@ -419,6 +441,7 @@ fn start_liveness(
     let config = LivenessConfig {
         node: me.clone(),
         timing: Timing::default(),
+        fast: config.liveness_profile == LivenessProfile::Fast,
         keys,
         bind: internal_ips.unwrap_or_else(|| ANY_ADDRESS.into()),
         port: config.liveness_port,

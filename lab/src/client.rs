@@ -8,14 +8,13 @@ mod arp;
 mod connection;
 mod tally;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use serde::Serialize;
-use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
@@ -102,7 +101,7 @@ async fn open_connections(target: SocketAddr, tally: &Shared) -> JoinSet<()> {
     let mut attempts = JoinSet::new();
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut told = tokio::spawn(input_ends());
+    let mut told = tokio::task::spawn_blocking(input_ends);
     let mut end = None;
     loop {
         tokio::select! {
@@ -125,11 +124,10 @@ async fn finish(mut attempts: JoinSet<()>) {
     while attempts.join_next().await.is_some() {}
 }
 
-async fn input_ends() {
-    let mut input = tokio::io::stdin();
+fn input_ends() {
     let mut octets = [0; 64];
     // An error ends the input too.
-    while input.read(&mut octets).await.is_ok_and(|read| read > 0) {}
+    while std::io::stdin().read(&mut octets).is_ok_and(|read| read > 0) {}
 }
 
 async fn attempt(target: SocketAddr, tally: Shared) {

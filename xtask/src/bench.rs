@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: ours and its peers measured in turn, on one machine, in one run.
 //!
 //! A benchmark is a function that returns rows; the frame describes the machine, prints the
-//! table and keeps the figures in `target/bench/NAME.json`.
+//! table and keeps the figures in `target/bench/NAME.json`, and as a table of a page in `NAME.md`.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -12,13 +12,14 @@ use clap::Args;
 use crate::workspace;
 
 mod allocation;
+mod failover;
 mod lab;
 mod machine;
 mod peer;
 mod report;
 mod samples;
 
-use peer::Peer;
+use machine::Versions;
 use report::{Goal, Report, Row};
 use samples::Summary;
 
@@ -33,22 +34,28 @@ struct Benchmark {
     name: &'static str,
     about: &'static str,
     run: fn() -> Result<Vec<Row>>,
-    /// Whom ours is compared with.
-    peers: &'static [Peer],
+    /// Versions of those that ours is compared with.
+    versions: fn() -> Versions,
 }
 
-const BENCHMARKS: [Benchmark; 2] = [
+const BENCHMARKS: [Benchmark; 3] = [
     Benchmark {
         name: "lab",
         about: "how long the lab takes to come up, to be reset and to go",
         run: lab::run,
-        peers: &[],
+        versions: Versions::new,
     },
     Benchmark {
         name: "allocation",
         about: "addresses for 5,000 Services, a restart and a lost pool: MetalLB's controller and ours",
         run: allocation::run,
-        peers: &[peer::METALLB],
+        versions: allocation::versions,
+    },
+    Benchmark {
+        name: "failover",
+        about: "what faults and planned moves cost a client: MetalLB, keepalived and ours",
+        run: failover::run,
+        versions: failover::versions,
     },
 ];
 
@@ -75,7 +82,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for benchmark in BENCHMARKS.iter().filter(asked) {
         let rows = (benchmark.run)().with_context(|| format!("benchmark {}", benchmark.name))?;
         let mut versions = machine::versions();
-        versions.extend(benchmark.peers.iter().map(|peer| (peer.name.to_owned(), peer.version().to_owned())));
+        versions.extend((benchmark.versions)());
         let report = Report {
             name: benchmark.name.to_owned(),
             date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
@@ -87,7 +94,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let path = dir.join(format!("{}.json", report.name));
         fs::create_dir_all(&dir).with_context(|| format!("could not create {}", dir.display()))?;
         fs::write(&path, report.json()?).with_context(|| format!("could not write {}", path.display()))?;
-        println!("{report}\nkept in {}", path.display());
+        let page = path.with_extension("md");
+        fs::write(&page, report.markdown()).with_context(|| format!("could not write {}", page.display()))?;
+        println!("{report}\nkept in {} and {}", path.display(), page.display());
         missed.extend(
             report.rows.iter().filter(|row| !row.met).map(|row| format!("{} {}", report.name, row.measure)),
         );

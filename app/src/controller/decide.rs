@@ -21,6 +21,7 @@ use kube::Resource;
 mod claims;
 mod coexistence;
 mod configuration;
+mod conflicts;
 mod deprecated;
 
 /// Decides, and remembers what was decided and told.
@@ -33,6 +34,7 @@ pub struct Decider {
     claims: claims::Told,
     coexistence: coexistence::Told,
     deprecated: deprecated::Told,
+    conflicts: conflicts::Told,
     /// What was written to each configuration object, by UID. MetalLB's CRDs prune conditions:
     /// what was written may not be there, and is not written again until somebody changes the
     /// object or there is something new to say.
@@ -58,6 +60,8 @@ pub struct Decisions {
     pub refused: BTreeMap<&'static str, u64>,
     /// How many claims are reserved, or wait, and why.
     pub claimed: BTreeMap<(&'static str, &'static str), u64>,
+    /// How many Services have an address that another host has, by what that means.
+    pub conflicts: BTreeMap<&'static str, u64>,
 }
 
 /// A status that was written.
@@ -92,6 +96,7 @@ impl Decisions {
             usage,
             refused: BTreeMap::new(),
             claimed: BTreeMap::new(),
+            conflicts: BTreeMap::new(),
         }
     }
 }
@@ -115,9 +120,10 @@ impl Decider {
             }
             let mut notices = self.notices(key, decision);
             notices.extend(self.deprecated.notices(key, service));
+            let mut status = ServiceStatus { former: request.recorded.clone(), ..status(decision) };
+            notices.extend(self.conflicts.judge((key, service), &view.conflicts, &mut status));
             let reference = service.object_ref(&());
             decisions.notices.extend(notices.into_iter().map(|notice| (reference.clone(), notice)));
-            let status = ServiceStatus { former: request.recorded.clone(), ..status(decision) };
             decisions.services.push((Arc::clone(service), status));
         }
         for service in view.others.iter().filter(|service| is_marked(service)) {
@@ -130,6 +136,8 @@ impl Decider {
         self.claims.add(view, claims, &mut decisions);
         self.told.retain(|key, _| view.services.contains_key(key));
         self.deprecated.forget_all_but(&view.services);
+        self.conflicts.forget_all_but(&view.services);
+        decisions.conflicts = self.conflicts.counts();
         self.mention_foreign(view);
         self.decide_config(view, &mut decisions);
         decisions
@@ -287,7 +295,7 @@ fn status(decision: &Decision) -> ServiceStatus {
         }
     };
     let addresses = decision.addresses().to_vec();
-    ServiceStatus { addresses, former: Vec::new(), pool, condition: Some(condition) }
+    ServiceStatus { addresses, former: Vec::new(), pool, conditions: vec![condition] }
 }
 
 /// What is said at `object`: whether it is accepted, and whether it is in effect.
@@ -304,8 +312,13 @@ pub(crate) fn conditions(object: &ConfigObject, view: &ControllerView) -> Vec<Co
             holds: true,
             reason: "PartlyWithheld",
             message: format!(
-                "The pool is in use, but some of its addresses are not given: {}; take them out of spec.addresses.",
-                listed(&object.withheld)
+                "The pool is in use, but some of its addresses are not given: {}; take them out of spec.addresses{}.",
+                listed(&object.withheld),
+                object
+                    .withheld
+                    .iter()
+                    .find(|withheld| withheld.is_hosts())
+                    .map_or("", |_| " or from the hosts"),
             ),
         },
         Some(first) => {

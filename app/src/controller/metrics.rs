@@ -14,6 +14,7 @@ pub(super) struct Metrics {
     addresses: Family<Addresses, Gauge>,
     services: Family<Outcome, Gauge>,
     claims: Family<Outcome, Gauge>,
+    conflicts: Family<State, Gauge>,
     config_errors: Gauge,
     metallb_pods: Gauge,
 }
@@ -29,6 +30,11 @@ struct Addresses {
 struct Outcome {
     state: &'static str,
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct State {
+    state: &'static str,
 }
 
 impl Metrics {
@@ -48,6 +54,11 @@ impl Metrics {
             "ferrolb_ipam_claims",
             "AddressClaims: reserved, or waiting with the reason",
             metrics.claims.clone(),
+        );
+        registry.register(
+            "ferrolb_ipam_conflicts",
+            "Services with an address that another host has (occupied, not announced) or claims (contested, announced)",
+            metrics.conflicts.clone(),
         );
         registry.register(
             "ferrolb_kube_config_errors",
@@ -89,6 +100,10 @@ impl Metrics {
         for ((state, reason), count) in &decisions.claimed {
             let labels = Outcome { state, reason };
             self.claims.get_or_create(&labels).set(i64::try_from(*count).unwrap_or(i64::MAX));
+        }
+        self.conflicts.clear();
+        for (state, count) in &decisions.conflicts {
+            self.conflicts.get_or_create(&State { state }).set(i64::try_from(*count).unwrap_or(i64::MAX));
         }
         let errors = view.config.iter().filter(|object| !object.errors.is_empty()).count();
         self.metallb_pods.set(i64::try_from(view.metallb.iter().count()).unwrap_or(i64::MAX));

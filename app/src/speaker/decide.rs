@@ -9,6 +9,7 @@ use ferrolb_cluster::Notice;
 use ferrolb_cluster::coexistence::MetalLbPods;
 use ferrolb_cluster::speaker::{Report, SpeakerView};
 use ferrolb_l2::Conflict;
+use ferrolb_liveness::Isolation;
 use ferrolb_plan::interfaces::{announceable, subnets};
 use ferrolb_plan::{
     Action, Announcements, Exclusions, Holding, Ownership, Plan, Snapshot, Verdict, Withheld, diff, plan,
@@ -32,6 +33,8 @@ pub struct Decider {
     /// Whether the last pass left everything to MetalLB's speakers.
     waits: bool,
     conflicts: Conflicts,
+    isolation: Isolation,
+    is_cut_off: bool,
 }
 
 /// What the node itself knows, without the API server.
@@ -47,6 +50,8 @@ pub struct Facts {
     pub ownership: Ownership,
     /// The addresses that are not used although announced, because another host has them.
     pub occupied: Vec<Conflict>,
+    /// Since when the default gateway is silent, if it used to answer.
+    pub gateway_silent_since: Option<Instant>,
     /// The name of this Pod.
     pub pod: String,
 }
@@ -59,8 +64,13 @@ pub struct Pass {
     /// What to tell the other speakers, once the actions are carried out: who hears that this
     /// node has an address stops answering for it.
     pub claims: BTreeMap<IpAddr, Epoch>,
-    /// Of the addresses to announce, those that no speaker was ever known to own.
-    pub never_owned: BTreeSet<IpAddr>,
+    /// The nodes that have to know at once when this one dies.
+    pub watchers: BTreeSet<NodeName>,
+    /// Of the addresses to announce, those that no speaker was ever known to announce: nobody ever owned
+    /// them, or the owner found another host there.
+    pub never_announced: BTreeSet<IpAddr>,
+    /// Whether there were peers and none is alive, so that it matters whether the gateway answers.
+    pub is_alone: bool,
     /// When another pass is due, whatever happens.
     pub expires: Option<Instant>,
     /// What the API server's objects should say.
@@ -83,6 +93,8 @@ impl Decider {
             pools: BTreeMap::new(),
             waits: false,
             conflicts: Conflicts::default(),
+            isolation: Isolation::default(),
+            is_cut_off: false,
         }
     }
 
@@ -123,7 +135,9 @@ impl Decider {
         }
         self.pools.clone_from(&view.pools);
         let references = view.references.clone();
+        let occupied = std::mem::take(&mut view.occupied);
         let node_uid = view.node_uids.get(&self.me).cloned();
+        self.judge_isolation(facts);
         let snapshot = self.snapshot(view, facts);
         let planned = plan(&snapshot);
         let actions = diff(&planned.announcements(), &self.actual);
@@ -141,10 +155,29 @@ impl Decider {
         let is_first = |(address, holding): &(&IpAddr, &Holding)| {
             holding.epoch == Epoch::FIRST && !self.held.contains_key(*address)
         };
-        let never_owned = planned.held.iter().filter(is_first).map(|(address, _)| *address).collect();
+        let never_owned = planned.held.iter().filter(is_first).map(|(address, _)| *address);
+        let never_announced = never_owned.chain(occupied).collect();
         self.held = planned.held;
         self.verdicts = planned.verdicts;
-        Pass { actions, claims, never_owned, expires, report, notices }
+        let watchers = planned.watchers;
+        let is_alone = self.isolation.is_alone();
+        Pass { actions, claims, watchers, never_announced, is_alone, expires, report, notices }
+    }
+
+    /// Whether this node is cut off from the network. The log says when that changes.
+    fn judge_isolation(&mut self, facts: &Facts) {
+        let peers = facts.alive.iter().chain(&facts.ownership.leaving);
+        let hears_peers = peers.into_iter().any(|node| *node != self.me);
+        let is_cut_off = self.isolation.judge(hears_peers, facts.gateway_silent_since, facts.now);
+        match (self.is_cut_off, is_cut_off) {
+            (false, true) => tracing::warn!(
+                reason = Withheld::CutOff.reason(),
+                "all other speakers and the default gateway fell silent together, so this node gives up what it owns"
+            ),
+            (true, false) => tracing::info!("this node is on the network again"),
+            (true, true) | (false, false) => {}
+        }
+        self.is_cut_off = is_cut_off;
     }
 
     /// Whether there are speakers of MetalLB, on whatever node: they would answer for the same
@@ -181,7 +214,11 @@ impl Decider {
             nodes,
             now: facts.now,
             alive: facts.alive.clone(),
-            ownership: Ownership { held: self.held.clone(), ..facts.ownership.clone() },
+            ownership: Ownership {
+                held: self.held.clone(),
+                is_cut_off: self.is_cut_off,
+                ..facts.ownership.clone()
+            },
             services: view.services,
             pools: view.pools,
             advertisements: view.advertisements,

@@ -116,6 +116,7 @@ fn nobody(why: &Withheld, speakers: &BTreeSet<NodeName>) -> Announcer {
         | Withheld::NodeDraining
         | Withheld::OwnersUnknown
         | Withheld::ElectionLost { .. }
+        | Withheld::CutOff
         | Withheld::NoUsableInterface { .. } => why.to_string(),
     };
     Announcer::Nobody { reason: why.reason(), why: text }

@@ -68,6 +68,12 @@ impl fmt::Display for Withheld {
 }
 
 impl Withheld {
+    /// Whether a host has it that is no part of the cluster's configuration.
+    #[must_use]
+    pub const fn is_hosts(&self) -> bool {
+        matches!(self.occupant, Occupant::Host { .. })
+    }
+
     fn written(&self) -> String {
         written(self.range)
     }
@@ -222,12 +228,15 @@ mod tests {
         let (pools, rejected) = PoolSet::new([pool]);
         assert!(rejected.is_empty());
         let names = ["a", "b", "c", "d"].map(|name| ServiceKey::new("default", name));
-        let services =
-            names.iter().map(|key| (key.clone(), ServiceRequest::new(Families::V4))).collect::<BTreeMap<_, _>>();
+        let services = names
+            .iter()
+            .map(|key| (key.clone(), ServiceRequest::new(Families::V4)))
+            .collect::<BTreeMap<_, _>>();
         let mut allocator = Allocator::default();
         let decisions = allocator.reconcile(&pools, &BTreeMap::new(), &services);
         let given: Vec<_> = names.iter().map(|key| decisions[key].addresses().first().copied()).collect();
-        let expected = ["192.168.100.240", "192.168.100.242", "192.168.100.241"].map(|text| Some(address(text)));
+        let expected =
+            ["192.168.100.240", "192.168.100.242", "192.168.100.241"].map(|text| Some(address(text)));
         assert_eq!(given[..3], expected);
         assert_eq!(given[3], None);
     }

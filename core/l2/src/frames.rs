@@ -8,6 +8,7 @@ use ferrolb_wire::ethernet::{EtherType, Header, multicast_mac};
 use ferrolb_wire::ndp::{Advertisement, Message, Packet, Solicitation};
 use ferrolb_wire::{arp, ipv6};
 
+use crate::gateway::Gateway;
 use crate::verdict::TransmitKind;
 
 /// A frame that nobody asked for.
@@ -55,6 +56,26 @@ pub(crate) fn arp_reply(mac: MacAddr, request: &arp::Packet) -> Vec<u8> {
 /// An ARP Announcement, RFC 5227 §2.3: the form every host must accept.
 fn arp_announcement(mac: MacAddr, address: Ipv4Addr) -> Vec<u8> {
     arp_frame(mac, MacAddr::BROADCAST, &arp::Packet::announcement(mac, address))
+}
+
+/// Asks whether `gateway` is there, where it is `known` to be or else everybody. `None` if its family is not that of
+/// the address to ask from.
+pub(crate) fn question(gateway: Gateway, known: Option<MacAddr>) -> Option<Vec<u8>> {
+    let Gateway { address, own, mac } = gateway;
+    match (address, own) {
+        (IpAddr::V4(address), IpAddr::V4(own)) => {
+            let request = arp::Packet::request(mac, own, address);
+            Some(arp_frame(mac, known.unwrap_or(MacAddr::BROADCAST), &request))
+        }
+        (IpAddr::V6(target), IpAddr::V6(source)) => {
+            let group = ipv6::solicited_node(target);
+            let destination = if known.is_some() { target } else { group };
+            let solicitation = Solicitation { target, source_link_layer: Some(mac) };
+            let packet = Packet { source, destination, message: Message::Solicitation(solicitation) };
+            Some(ndp_frame(mac, known.unwrap_or_else(|| multicast_mac(group)), &packet))
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => None,
+    }
 }
 
 /// The answer to a solicitation, RFC 4861 §7.2.4. To the unspecified address (Duplicate Address

@@ -46,7 +46,7 @@
 //!
 //! # Layout
 //! [`timing`] is how often and how long; [`key`] is whom to believe; `peer` is what is known of
-//! one peer, a state machine of its own; [`mesh`] is the whole: the five verbs, and what this
+//! one peer, a state machine of its own; [`isolation`] is when this node is the one that is cut off; [`mesh`] is the whole: the five verbs, and what this
 //! speaker says about itself.
 #![no_std]
 
@@ -54,6 +54,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod isolation;
 pub mod key;
 pub mod mesh;
 pub mod timing;
@@ -62,8 +63,12 @@ mod epochs;
 mod peer;
 
 pub use epochs::EPOCHS_MAX;
+pub use isolation::Isolation;
 pub use key::{Key, KeyError, KeyRing};
-pub use mesh::{CLAIMS_MAX, Event, Mesh, Rejected, Timer, TooManyClaims, Transmit};
+pub use mesh::{
+    CLAIMS_MAX, DEAD_INTERVAL, EVERYONE_MAX, Event, Mesh, Rejected, SUCCESSORS, TOLD_INTERVAL, Timer,
+    TooManyClaims, Transmit, Watching,
+};
 pub use peer::claims::ASK_SPACING;
 pub use peer::refusals::REFUSALS;
 pub use peer::{DeadReason, FORGET_AFTER, GRACE_INTERVALS, PeerState, REVIVAL_HEARTBEATS};

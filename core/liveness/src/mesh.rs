@@ -10,16 +10,20 @@ use ferrolb_wire::mesh::{MemberName, NameError};
 
 use crate::epochs::Epochs;
 use crate::key::KeyRing;
-use crate::peer::{DeadReason, GRACE_INTERVALS, Peer, PeerState};
+use crate::peer::outbox::Outbox;
+use crate::peer::{DeadReason, Peer, PeerState};
 use crate::timing::Timing;
 pub use events::{Event, Rejected, Timer, Transmit};
 use own_claims::OwnClaims;
 pub use own_claims::{CLAIMS_MAX, PAGE_SPACING, PAGES_AT_ONCE, TooManyClaims};
+use watching::Watchers;
+pub use watching::{DEAD_INTERVAL, EVERYONE_MAX, SUCCESSORS, TOLD_INTERVAL, Watching};
 
 mod events;
 mod incoming;
 mod outgoing;
 mod own_claims;
+pub(crate) mod watching;
 
 /// How often a Leave is sent to each peer: at 30 % loss one in 37 peers misses all three, and
 /// notices by the silence.
@@ -49,11 +53,14 @@ pub struct Mesh {
     /// The highest sequence number ever sent to a peer that is none any more, should it return.
     past_sequence: u64,
     epochs: Epochs,
-    /// At most one heartbeat, one greeting and one question per address of each peer: an unsent
-    /// round is out of date when the next is due. Pages of claims are made when they are polled.
+    watchers: Watchers,
+    /// At most one heartbeat, one greeting, one question, and one word of each death per address
+    /// of each peer: an unsent round is out of date when the next is due. Pages of claims are made when they are polled.
     transmits: VecDeque<Transmit>,
     /// A few per packet or timeout, drained after each.
     events: VecDeque<Event>,
+    /// No peer is dead of silence before: a look at all peers is for each round, not for each packet.
+    detection_due: Option<Instant>,
     /// When [`Mesh::handle_timeout`] was called last.
     last_turn: Option<Instant>,
     revision: u64,
@@ -85,6 +92,7 @@ impl Mesh {
     /// `me` is no node name.
     pub fn new(me: NodeName, incarnation: u64, timing: Timing, keys: KeyRing) -> Result<Self, NameError> {
         Ok(Self {
+            watchers: Watchers::new(&me),
             me: me.try_into()?,
             incarnation,
             timing,
@@ -97,6 +105,7 @@ impl Mesh {
             epochs: Epochs::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
+            detection_due: None,
             last_turn: None,
             revision: 0,
         })
@@ -116,17 +125,20 @@ impl Mesh {
                     peer.outbox.set_addresses(addresses);
                     peer
                 }
-                None => Peer::new(addresses, self.past_sequence, self.timing, now),
+                None => Peer::new(&node, Outbox::new(addresses, self.past_sequence), self.timing, now),
             };
             (node, peer)
         });
         let peers: BTreeMap<_, _> = peers.collect();
         self.claims.retain(|node| peers.contains_key(node));
+        self.watchers.set_nodes(peers.len() + 1);
         self.peers = Some(peers);
         if self.presence == (Presence::Quiet { next: None }) {
             self.presence = Presence::Quiet { next: Some(now) };
         }
         self.revision += 1;
+        self.set_standings();
+        self.find_detection_due();
     }
 
     /// Replaces the keys: from now on datagrams are sent with the one and accepted with all.
@@ -157,6 +169,7 @@ impl Mesh {
         self.is_leaving = is_leaving;
         self.revision += 1;
         if let Presence::Announced { .. } = self.presence {
+            self.watchers.tell_all();
             self.presence = Presence::Announced { next: now };
             self.send_round_if_due(now);
         }
@@ -165,6 +178,7 @@ impl Mesh {
     /// Begins to send heartbeats: from now on this speaker can own addresses.
     pub fn start(&mut self, now: Instant) {
         if let Presence::Quiet { .. } = self.presence {
+            self.watchers.tell_all();
             self.presence = Presence::Announced { next: now };
             self.revision += 1;
             self.send_claims_to_all(now);
@@ -190,12 +204,14 @@ impl Mesh {
         self.give_grace_if_late(now);
         self.send_round_if_due(now);
         self.claims.handle_timeout(now);
-        for (node, peer) in self.peers.iter_mut().flatten() {
-            if peer.handle_timeout(now) {
-                self.events.push_back(Event::Dead { node: node.clone(), why: DeadReason::Silent });
-                self.revision += 1;
-            }
+        let peers = self.peers.iter_mut().flatten();
+        let silent = peers.filter_map(|(node, peer)| peer.handle_timeout(now).then(|| node.clone()));
+        for node in silent.collect::<Vec<_>>() {
+            self.tell_death(&node, now);
+            self.events.push_back(Event::Dead { node, why: DeadReason::Silent });
+            self.revision += 1;
         }
+        self.find_detection_due();
         self.last_turn = Some(now);
     }
 
@@ -222,8 +238,8 @@ impl Mesh {
             Presence::Quiet { .. } | Presence::Announced { .. } | Presence::Gone => (next, Timer::Heartbeat),
         });
         let pages = self.claims.poll_timeout().map(|next| (next, Timer::Claims));
-        let deadlines = self.peers.iter().flatten().filter_map(|(_, peer)| peer.deadline());
-        deadlines.map(|deadline| (deadline, Timer::Detection)).chain(own).chain(pages).min()
+        let detection = self.detection_due.map(|due| (due, Timer::Detection));
+        detection.into_iter().chain(own).chain(pages).min()
     }
 
     /// The nodes that may own addresses: the peers that are alive or presumed so, and this node
@@ -304,7 +320,7 @@ impl Mesh {
                 self.presence = Presence::Quiet { next: Some(self.next_round(next, now)) };
             }
             Presence::Announced { next } if next <= now => {
-                self.heartbeat_round();
+                self.heartbeat_round(now);
                 self.presence = Presence::Announced { next: self.next_round(next, now) };
             }
             Presence::Leaving { next, rounds_left } if next <= now => {
@@ -345,9 +361,17 @@ impl Mesh {
     fn give_grace_if_late(&mut self, now: Instant) {
         let interval = self.timing.interval();
         if self.last_turn.is_some_and(|last| now.saturating_since(last) > 2 * interval) {
-            let until = now + interval * GRACE_INTERVALS;
-            self.peers.iter_mut().flatten().for_each(|(_, peer)| peer.give_grace(until));
+            self.peers.iter_mut().flatten().for_each(|(_, peer)| peer.give_grace(now));
         }
+    }
+
+    fn find_detection_due(&mut self) {
+        self.detection_due = self.peers.iter().flatten().filter_map(|(_, peer)| peer.deadline()).min();
+    }
+
+    /// The deadline of a peer may have come nearer.
+    fn note_deadline(&mut self, deadline: Option<Instant>) {
+        self.detection_due = self.detection_due.into_iter().chain(deadline).min();
     }
 
     /// Remembers under which epochs addresses are owned.

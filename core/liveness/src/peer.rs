@@ -1,14 +1,13 @@
 //! What is known of one peer.
 
-use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use ferrolb_vocab::Instant;
+use ferrolb_vocab::{Instant, NodeName};
 use ferrolb_wire::mesh::{Datagram, Heartbeat};
 
-use crate::mesh::Rejected;
+use crate::mesh::{Rejected, watching};
 use crate::timing::Timing;
 use claims::PeerClaims;
 use outbox::Outbox;
@@ -83,11 +82,18 @@ impl DeadReason {
 /// One peer: where it is, what it said last, and what follows from that.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
+    position: u64,
     pub(crate) outbox: Outbox,
+    /// How often the peer says that it is heard.
+    timing: Timing,
+    /// When its last heartbeat came.
+    heard: Option<Instant>,
+    /// Whether the others are to be told of its death by this speaker.
+    is_herald: bool,
     pub(crate) claims: PeerClaims,
     refusals: Refusals,
     acquaintance: Acquaintance,
-    /// The newest heartbeat or Leave accepted.
+    /// The newest heartbeat, Leave or Suspect accepted.
     last: Option<Last>,
     phase: Phase,
     is_leaving: bool,
@@ -111,9 +117,21 @@ struct Last {
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    Unknown { until: Instant, grace: Grace },
-    Alive { until: Instant, grace: Grace },
-    Dead { why: DeadReason, since: Instant, in_a_row: u32 },
+    Unknown {
+        until: Instant,
+        grace: Grace,
+    },
+    /// Doubted if others take it for dead.
+    Alive {
+        until: Instant,
+        grace: Grace,
+        is_doubted: bool,
+    },
+    Dead {
+        why: DeadReason,
+        since: Instant,
+        in_a_row: u32,
+    },
 }
 
 /// Whether this silence has been prolonged, which is done once: a speaker that is held up all the
@@ -136,10 +154,14 @@ pub(crate) enum Greeting {
 }
 
 impl Peer {
-    /// A peer that is not heard yet, to which datagrams were sent up to `sequence`.
-    pub(crate) fn new(addresses: Vec<SocketAddr>, sequence: u64, timing: Timing, now: Instant) -> Self {
+    /// A peer that is not heard yet, and presumed to be heard as often as `timing` says.
+    pub(crate) fn new(node: &NodeName, outbox: Outbox, timing: Timing, now: Instant) -> Self {
         Self {
-            outbox: Outbox::new(addresses, sequence),
+            position: watching::position(node),
+            outbox,
+            timing,
+            heard: None,
+            is_herald: false,
             claims: PeerClaims::default(),
             refusals: Refusals::default(),
             acquaintance: Acquaintance::default(),
@@ -169,9 +191,9 @@ impl Peer {
     pub(crate) fn handle_heartbeat(
         &mut self,
         (datagram, heartbeat): (&Datagram, Heartbeat),
-        timing: Timing,
         now: Instant,
     ) -> Result<Option<PeerState>, Rejected> {
+        let timing = Timing::new(heartbeat.interval, heartbeat.detection)?;
         let before = self.accept(datagram, false, now)?;
         let &Datagram { incarnation, sequence, .. } = datagram;
         let returns = before.filter(|last| last.incarnation == incarnation);
@@ -182,6 +204,7 @@ impl Peer {
         self.refusals.clear(self.outbox.sequence());
         self.claims.announce(incarnation, heartbeat.claims_version, now);
         self.is_leaving = heartbeat.is_leaving;
+        (self.timing, self.is_herald, self.heard) = (timing, heartbeat.is_herald, Some(now));
         self.phase = match (self.phase, returns) {
             (Phase::Dead { why, since, in_a_row }, Some(last)) => {
                 let follows = last.sequence.checked_add(1) == Some(sequence);
@@ -217,6 +240,43 @@ impl Peer {
         }
     }
 
+    /// The peer, which knows this speaker, takes another for dead. Whether its word counts.
+    pub(crate) fn handle_suspect(&mut self, datagram: &Datagram, now: Instant) -> Result<bool, Rejected> {
+        // What an incarnation says first is a heartbeat; before it, it is not alive.
+        if self.last.is_none_or(|last| last.incarnation != datagram.incarnation) {
+            return Err(Rejected::Unconfirmed);
+        }
+        self.accept(datagram, false, now)?;
+        Ok(self.state() == PeerState::Alive)
+    }
+
+    /// Someone takes the peer's `incarnation` for dead: it has at most `detection` to show that it
+    /// is not. A peer that is heard as often as that has no longer anyway.
+    pub(crate) fn doubt(&mut self, incarnation: u64, detection: Duration, now: Instant) {
+        let is_past = incarnation < self.acquaintance.incarnation;
+        if let Phase::Alive { until, is_doubted, .. } = &mut self.phase
+            && !is_past
+            && now + detection < *until
+        {
+            (*until, *is_doubted) = (now + detection, true);
+        }
+    }
+
+    /// The version of the claims to ask the peer with, whose next heartbeat is far: others take it
+    /// for dead, or it was dead and has just been heard, or it owns what is not known.
+    pub(crate) fn question(&mut self, own: Timing, now: Instant) -> Option<u64> {
+        let is_recent = |heard| now.saturating_since(heard) < own.detection();
+        match self.phase {
+            _any if self.timing.interval() <= own.interval() => None,
+            Phase::Alive { is_doubted: false, .. } => self.claims.ask(now),
+            Phase::Alive { is_doubted: true, .. } => Some(self.claims.known_version()),
+            Phase::Dead { in_a_row, .. } if in_a_row > 0 && self.heard.is_some_and(is_recent) => {
+                Some(self.claims.known_version())
+            }
+            Phase::Unknown { .. } | Phase::Dead { .. } => None,
+        }
+    }
+
     /// The kernel of a node has refused the datagram `sequence` at `dst`.
     pub(crate) fn handle_refusal(&mut self, dst: SocketAddr, sequence: u64, now: Instant) -> Meaning {
         let PeerState::Alive = self.state() else { return Meaning::None };
@@ -236,10 +296,13 @@ impl Peer {
         is_due
     }
 
-    /// This speaker has slept: the peer, unless it was heard just now, has until `until`.
-    pub(crate) fn give_grace(&mut self, not_before: Instant) {
+    /// This speaker has slept: the peer, unless it was heard just now, has [`GRACE_INTERVALS`] left.
+    pub(crate) fn give_grace(&mut self, now: Instant) {
+        let not_before = now + self.timing.interval() * GRACE_INTERVALS;
         match &mut self.phase {
-            Phase::Unknown { until, grace } | Phase::Alive { until, grace } if *grace == Grace::Unused => {
+            Phase::Unknown { until, grace } | Phase::Alive { until, grace, .. }
+                if *grace == Grace::Unused =>
+            {
                 if *until < not_before {
                     (*until, *grace) = (not_before, Grace::Used);
                 }
@@ -267,6 +330,22 @@ impl Peer {
     /// Whether the peer is up and about to leave.
     pub(crate) const fn is_leaving(&self) -> bool {
         self.is_leaving && matches!(self.phase, Phase::Alive { .. })
+    }
+
+    /// The peer's place on the ring.
+    pub(crate) const fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Whether the others are to be told by this speaker that the peer is dead, and may not know.
+    pub(crate) fn is_to_be_told(&self, now: Instant) -> bool {
+        match self.phase {
+            Phase::Unknown { .. } | Phase::Alive { .. } => false,
+            Phase::Dead { since, in_a_row, .. } => {
+                let is_recent = now.saturating_since(since) < Timing::SLOW.detection();
+                self.is_herald && in_a_row == 0 && is_recent
+            }
+        }
     }
 
     /// The peer's incarnation, as far as it is known.
@@ -317,5 +396,5 @@ impl Peer {
 }
 
 fn alive(timing: Timing, now: Instant) -> Phase {
-    Phase::Alive { until: now + timing.detection(), grace: Grace::Unused }
+    Phase::Alive { until: now + timing.detection(), grace: Grace::Unused, is_doubted: false }
 }

@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-/// The mesh's two durations; the same on every node.
+/// The mesh's two durations. Each speaker says its own in its heartbeats, and its peers go by
+/// these, so that nodes with different ones watch each other rightly.
 ///
 /// | interval / detection | lost in a row | a false death per peer at 1 %, 10 %, 30 % random loss |
 /// |----------------------|---------------|-------------------------------------------------------|
@@ -10,12 +11,14 @@ use core::time::Duration;
 /// | 40 ms / 280 ms       | 5 survived    | every 1,280 years, 12 hours, 1.3 minutes               |
 /// | 50 ms / 400 ms       | 6 survived    | every 160,000 years, 6.4 days, 5.4 minutes             |
 /// | 10 ms / 75 ms        | 6 survived    | every 32,000 years, 31 hours, 65 seconds               |
+/// | 1 s / 7.25 s         | 6 survived    | every 3.2 million years, 127 days, 1.8 hours           |
 ///
 /// (mean, for jitter just below an interval; [`Timing::mean_intervals_to_false_death`].) A false
 /// death moves an address and breaks its connections, and a dead node's address is unreachable
 /// for the detection time, which people notice from 300 ms on. So the default is the first line,
 /// at the price of 25 datagrams per second and peer; 10 ms less of detection would cost one
-/// heartbeat that falls on the deadline. [`Timing::FAST`] is the last line.
+/// heartbeat that falls on the deadline. [`Timing::FAST`] is the last line but one, and
+/// [`Timing::SLOW`] the last: in a cluster of 1,000 nodes, a million pairs go by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     interval: Duration,
@@ -28,6 +31,9 @@ pub enum TimingError {
     /// Too many datagrams.
     #[error("liveness interval {0:?}: expected at least {INTERVAL_MIN:?}")]
     Interval(Duration),
+    /// A death would not be noticed.
+    #[error("liveness detection time {0:?}: expected at most {DETECTION_MAX:?}")]
+    TooLong(Duration),
     /// One lost heartbeat would be a death.
     #[error(
         "liveness detection time {detection:?} is too short for interval {interval:?}: expected more than two intervals; raise the detection time or lower the interval"
@@ -44,7 +50,14 @@ pub enum TimingError {
 /// millisecond, and the driver's timers are not finer than that.
 pub const INTERVAL_MIN: Duration = Duration::from_millis(5);
 
+/// The longest detection time: beyond a minute nobody could be said to watch.
+pub const DETECTION_MAX: Duration = Duration::from_secs(60);
+
 impl Timing {
+    /// For those who need not know at once: a heartbeat a second, and as many lost ones survived
+    /// as by default.
+    pub const SLOW: Self = Self { interval: Duration::from_secs(1), detection: Duration::from_millis(7_250) };
+
     /// Death within 75 ms, for networks without jitter and hosts that run this process at once
     /// whatever else they do.
     pub const FAST: Self = Self { interval: Duration::from_millis(10), detection: Duration::from_millis(75) };
@@ -52,11 +65,14 @@ impl Timing {
     /// Heartbeats every `interval`, death after `detection` without one.
     ///
     /// # Errors
-    /// `interval` is below [`INTERVAL_MIN`], or `detection` is not above two intervals, so that
-    /// a single lost heartbeat would be a death.
+    /// `interval` is below [`INTERVAL_MIN`], or `detection` is above [`DETECTION_MAX`], or not
+    /// above two intervals, so that a single lost heartbeat would be a death.
     pub fn new(interval: Duration, detection: Duration) -> Result<Self, TimingError> {
         if interval < INTERVAL_MIN {
             return Err(TimingError::Interval(interval));
+        }
+        if detection > DETECTION_MAX {
+            return Err(TimingError::TooLong(detection));
         }
         if detection <= interval.saturating_mul(2) {
             return Err(TimingError::Detection { interval, detection });
@@ -115,7 +131,8 @@ mod tests {
         assert!(timing(4, 400).unwrap_err().to_string().contains("at least 5ms"));
         assert!(timing(100, 200).unwrap_err().to_string().contains("raise the detection time"));
         assert!(timing(100, 201).is_ok());
-        for timing in [Timing::default(), Timing::FAST] {
+        assert!(timing(100, 60_001).unwrap_err().to_string().contains("at most 60s"));
+        for timing in [Timing::default(), Timing::FAST, Timing::SLOW] {
             assert_eq!(Timing::new(timing.interval(), timing.detection()), Ok(timing));
         }
     }
@@ -152,5 +169,8 @@ mod tests {
         check(seconds(Timing::FAST, 0.01), 32_000.0 * year);
         check(seconds(Timing::FAST, 0.1), 31.0 * 3_600.0);
         check(seconds(Timing::FAST, 0.3), 65.0);
+        check(seconds(Timing::SLOW, 0.01), 3.2e6 * year);
+        check(seconds(Timing::SLOW, 0.1), 127.0 * day);
+        check(seconds(Timing::SLOW, 0.3), 1.8 * 3_600.0);
     }
 }

@@ -7,7 +7,8 @@
 //! # Layout
 //! [`snapshot`] is the input; [`advertisement`] finds which advertisements cover a
 //! Service; `unit` finds which addresses go together; [`election`] orders the candidate
-//! nodes; [`ownership`] says who owns a unit, and who takes or gives it up; [`interfaces`] says
+//! nodes; [`ownership`] says who owns a unit, and who takes or gives it up; `watchers` says who
+//! has to know at once when this node dies; [`interfaces`] says
 //! which links may carry an announcement; [`plan()`] puts them together into [`Verdict`]s; [`diff()`] turns
 //! two plans into [`Action`]s for the drivers.
 #![no_std]
@@ -26,6 +27,7 @@ pub mod plan;
 pub mod snapshot;
 mod unit;
 pub mod verdict;
+mod watchers;
 
 pub use coverage::{Coverage, coverage};
 pub use diff::{Action, Announcements, diff};
@@ -37,6 +39,7 @@ pub use snapshot::{
     TrafficPolicy,
 };
 pub use verdict::{Announcement, Verdict, Withheld};
+pub use watchers::WATCHERS_PER_ADDRESS;
 
 #[cfg(test)]
 mod tests;

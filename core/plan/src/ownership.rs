@@ -39,6 +39,8 @@ pub struct Ownership {
     pub leaving: BTreeSet<NodeName>,
     /// Whether it is known of every speaker what it owns, or that it is dead.
     pub is_settled: bool,
+    /// Whether this node is cut off from the network, so that others have what it owned.
+    pub is_cut_off: bool,
 }
 
 /// An address that this node owns.
@@ -123,6 +125,15 @@ impl<'a> Court<'a> {
         })
     }
 
+    pub(crate) fn is_me(&self, node: &NodeName) -> bool {
+        *node == self.snapshot.me
+    }
+
+    /// Who says to own `address`, this node perhaps.
+    pub(crate) fn claimants(&self, address: IpAddr) -> impl Iterator<Item = &'a NodeName> {
+        self.claims.get(&address).into_iter().flatten().map(|claim| claim.node)
+    }
+
     /// The first epoch above all that were ever heard of.
     pub(crate) fn next_epoch(&self, address: IpAddr) -> Epoch {
         let heard = self.snapshot.ownership.highest.get(&address).copied();
@@ -162,7 +173,7 @@ impl<'a> Court<'a> {
     }
 
     /// Those who may own `unit`, the first first. Where all stand back, one of them has to say so.
-    fn candidates(&self, unit: &Unit<'a>) -> Vec<Candidate<'a>> {
+    pub(crate) fn candidates(&self, unit: &Unit<'a>) -> Vec<Candidate<'a>> {
         let ordered = |stand_back: bool| {
             let eligible = self.snapshot.nodes.iter().filter(|(name, node)| {
                 self.is_eligible(name, node, unit)

@@ -11,6 +11,7 @@ use crate::ownership::{Court, Holding, YIELD_MAX};
 use crate::snapshot::Snapshot;
 use crate::unit::{Announceable, Unit};
 use crate::verdict::{Announcement, Verdict, Withheld};
+use crate::watchers;
 
 /// What this node should do, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Plan {
     pub held: BTreeMap<IpAddr, Holding>,
     /// What it may own and cannot announce.
     pub stands_back: BTreeSet<IpAddr>,
+    /// Who has to know at once when this node dies.
+    pub watchers: BTreeSet<NodeName>,
 }
 
 impl Plan {
@@ -67,7 +70,10 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
         if me.is_some_and(|me| unit.admits(&snapshot.me, me)) && !unit.is_announceable(snapshot) {
             plan.stands_back.extend(&unit.addresses);
         }
-        let judged = court.judge(unit);
+        let judged = match snapshot.ownership.is_cut_off {
+            true => Err(Withheld::CutOff),
+            false => court.judge(unit),
+        };
         if let Ok(holding) = judged
             && unit.is_announceable(snapshot)
         {
@@ -77,6 +83,7 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
                 plan.held.insert(*address, held.unwrap_or_else(new));
             }
             plan.held.insert(unit.key, holding);
+            plan.watchers.extend(watchers::of(&court, unit));
         }
         for one in &unit.services {
             let verdict = match &judged {

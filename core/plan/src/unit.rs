@@ -132,8 +132,11 @@ impl<'a> Unit<'a> {
         self.services.iter().any(|one| one.covering.fails_back())
     }
 
-    /// Whether this node has an interface that works for any of it.
+    /// Whether this node has an interface that works for any of it, and is on the network at all.
     pub(crate) fn is_announceable(&self, snapshot: &Snapshot) -> bool {
+        if snapshot.ownership.is_cut_off {
+            return false;
+        }
         let works = |name| snapshot.links.iter().any(|link| link.name == name && link.is(LinkFlag::Carrier));
         self.services.iter().any(|one| {
             let addresses = self.addresses.iter().filter(|address| one.service.addresses.contains(address));

@@ -48,6 +48,8 @@ pub enum Withheld {
     NodeNotEligible,
     /// The node is marked to be drained, or its speaker is about to end.
     NodeDraining,
+    /// This node is cut off from the network: every peer and the gateway fell silent together.
+    CutOff,
     /// This node should own the address, but does not know yet what others own.
     OwnersUnknown,
     /// Another node owns the address, or comes first.
@@ -75,6 +77,7 @@ impl Withheld {
             Self::NodeNotSelected => "NodeNotSelected",
             Self::NodeNotEligible => "NodeNotEligible",
             Self::NodeDraining => "NodeDraining",
+            Self::CutOff => "CutOff",
             Self::OwnersUnknown => "OwnersUnknown",
             Self::ElectionLost { .. } => "ElectionLost",
             Self::NoUsableInterface { .. } => "NoUsableInterface",
@@ -103,6 +106,10 @@ impl fmt::Display for Withheld {
                  externalTrafficPolicy Local",
             ),
             Self::NodeDraining => f.write_str("this node is being drained"),
+            Self::CutOff => f.write_str(
+                "this node is cut off: all other speakers and the default gateway fell silent together; \
+                 look at its network",
+            ),
             Self::OwnersUnknown => {
                 f.write_str("this node has not yet heard from all speakers what they announce")
             }

@@ -50,6 +50,9 @@ const HEADER_MAX: usize = MAGIC.len() + 2 + 4 + 1 + NAME_MAX + 3 * 8;
 /// (RFC 8200 §5), less the headers of IPv6 and UDP.
 pub const DATAGRAM_MAX: usize = 1_232;
 
+/// Octets that a datagram other than a page of claims rarely exceeds.
+const USUAL_LEN: usize = 128;
+
 const _: () = assert!(HEADER_MAX + body::CLAIMS_MAX_LEN + TAG_LEN <= DATAGRAM_MAX, "a full page fits");
 
 /// Names a key without giving it away, so that a receiver of several finds the right one.
@@ -175,7 +178,8 @@ impl Datagram {
     /// everything before it.
     #[must_use]
     pub fn emit(&self, authenticate: impl FnOnce(&[u8]) -> Tag) -> Vec<u8> {
-        let mut writer = Writer::with_capacity(DATAGRAM_MAX);
+        let capacity = if self.body.kind() == Kind::Claims { DATAGRAM_MAX } else { USUAL_LEN };
+        let mut writer = Writer::with_capacity(capacity);
         writer.octets(&MAGIC).u8(VERSION).u8(self.body.kind().code()).u32(self.key.0);
         self.sender.emit(&mut writer);
         writer.u64(self.incarnation).u64(self.sequence).u64(self.echo);

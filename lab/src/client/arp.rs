@@ -4,16 +4,18 @@
 //! has forgotten it, or is new, depends on an answer; and two that answer are one too many.
 
 use std::collections::BTreeSet;
-use std::io::{ErrorKind, Read as _};
+use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
+use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{LinkAddr, bind};
 use serde::Serialize;
 use socket2::{Domain, Socket, Type};
@@ -116,15 +118,18 @@ impl Link {
             if left.is_zero() {
                 return Ok(());
             }
-            self.socket.set_read_timeout(Some(left)).context("set a timeout")?;
-            match (&self.socket).read(&mut frame) {
+            // Not a timeout of the socket, which is rounded up to the kernel's ticks.
+            let millis = u16::try_from(left.as_micros().div_ceil(1000)).unwrap_or(u16::MAX);
+            let mut readable = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut readable, PollTimeout::from(millis)) {
+                Ok(0) | Err(Errno::EINTR) => {}
                 Ok(_) => {
-                    if let Some(owner) = replied(&frame, self.target) {
+                    let length = (&self.socket).read(&mut frame).context("receive ARP")?;
+                    if let Some(owner) = replied(frame.get(..length).unwrap_or_default(), self.target) {
                         seen.replied(owner);
                     }
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-                Err(error) => return Err(error).context("receive ARP"),
+                Err(error) => return Err(error).context("wait for ARP"),
             }
         }
     }

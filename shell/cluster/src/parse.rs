@@ -4,6 +4,7 @@
 pub mod advertisement;
 pub mod claim;
 pub mod community;
+pub mod conflict;
 pub mod endpoints;
 pub mod node;
 pub mod occupied;

@@ -5,11 +5,13 @@
 //! `CAP_NET_RAW` is needed.
 //!
 //! # Layout
-//! [`links`] follows the host's interfaces over netlink. [`driver`] owns an
+//! [`links`] follows the host's interfaces over netlink, [`gateways`] whether the default gateways
+//! answer. [`driver`] owns an
 //! [`Announcer`](ferrolb_l2::Announcer), its sockets and its timer; [`metrics`] is what it
 //! counts.
 
 pub mod driver;
+pub mod gateways;
 pub mod links;
 pub mod metrics;
 mod multicast;

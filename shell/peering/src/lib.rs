@@ -10,4 +10,4 @@
 pub mod handover;
 pub mod liveness;
 
-pub use liveness::{Liveness, LivenessConfig, LivenessHandle, LivenessMetrics, LivenessView, SpawnError};
+pub use liveness::{Liveness, LivenessConfig, LivenessHandle, LivenessMetrics, LivenessView, RealtimeError, SpawnError};

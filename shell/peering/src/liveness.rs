@@ -16,6 +16,7 @@ use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{io, thread};
 
@@ -27,10 +28,12 @@ use tokio::time::timeout;
 
 use driver::Driver;
 pub use metrics::LivenessMetrics;
+pub use realtime::RealtimeError;
 use sockets::Sockets;
 
 mod driver;
 mod metrics;
+mod realtime;
 mod refusals;
 mod sockets;
 
@@ -46,8 +49,11 @@ pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct LivenessConfig {
     /// The name of this node's Node object.
     pub node: NodeName,
-    /// How often and how long, the same on every node.
+    /// How often and how long. Peers with another timing are watched by theirs.
     pub timing: Timing,
+    /// Whether to go by [`Timing::FAST`] instead, if the thread can run before all others: whose
+    /// heartbeats wait for a busy CPU would be taken for dead.
+    pub fast: bool,
     /// What speakers know each other by.
     pub keys: KeyRing,
     /// The addresses to listen on and send from, one per family: the node's `InternalIP`s, or the
@@ -85,6 +91,8 @@ pub struct Liveness {
     pub view: watch::Receiver<LivenessView>,
     /// What changed, for the log.
     pub events: mpsc::Receiver<Event>,
+    /// Why [`LivenessConfig::fast`] was not possible, if it was asked for.
+    pub refused: Option<RealtimeError>,
 }
 
 /// Says what the driver shall do. Dropping it ends the driver without a Leave.
@@ -105,6 +113,7 @@ struct Wanted {
     keys: Option<Arc<KeyRing>>,
     peers: Option<Arc<BTreeMap<NodeName, Vec<SocketAddr>>>>,
     claims: Option<Arc<BTreeMap<IpAddr, Epoch>>>,
+    watchers: Option<Arc<BTreeSet<NodeName>>>,
     is_leaving: bool,
     presence: Presence,
 }
@@ -148,21 +157,38 @@ pub enum SpawnError {
 /// # Errors
 /// A socket cannot be opened, or the node's name cannot be sent.
 pub fn spawn(config: LivenessConfig, metrics: LivenessMetrics) -> Result<Liveness, SpawnError> {
-    let mesh = Mesh::new(config.node, incarnation(), config.timing, config.keys)?;
     let (waker, wakened) = wake_pair().map_err(SpawnError::Thread)?;
     let sockets = Sockets::open(&config.bind, config.port, wakened)?;
     let families = sockets.families();
+    let (thread, refused) = start_thread(config.fast)?;
+    let timing = if config.fast && refused.is_none() { Timing::FAST } else { config.timing };
+    let mesh = Mesh::new(config.node, incarnation(), timing, config.keys)?;
     let (wanted, wanted_by_handle) = watch::channel(Wanted::default());
     let (view, view_receiver) = watch::channel(LivenessView::default());
     let (events, event_receiver) = mpsc::channel(EVENTS_MAX);
     let driver =
         Driver::new(mesh, sockets, metrics, driver::Channels { wanted: wanted_by_handle, view, events });
-    thread::Builder::new()
-        .name("liveness".to_owned())
-        .spawn(move || driver.run())
-        .map_err(SpawnError::Thread)?;
+    // The thread waits for this and for nothing else.
+    thread.send(driver).map_err(|_| SpawnError::Thread(io::ErrorKind::BrokenPipe.into()))?;
     let handle = LivenessHandle { wanted, waker, view: view_receiver.clone(), families, port: config.port };
-    Ok(Liveness { handle, view: view_receiver, events: event_receiver })
+    Ok(Liveness { handle, view: view_receiver, events: event_receiver, refused })
+}
+
+/// A thread that runs the driver it is given, if any. And why it does not run before others, if it should.
+fn start_thread(fast: bool) -> Result<(SyncSender<Driver>, Option<RealtimeError>), SpawnError> {
+    let (driver, drivers) = sync_channel::<Driver>(1);
+    let (report, reports) = sync_channel(1);
+    let run = move || {
+        let refused = if fast { realtime::enter().err() } else { None };
+        if report.send(refused).is_ok()
+            && let Ok(driver) = drivers.recv()
+        {
+            driver.run();
+        }
+    };
+    thread::Builder::new().name("liveness".to_owned()).spawn(run).map_err(SpawnError::Thread)?;
+    let refused = reports.recv().map_err(|_| SpawnError::Thread(io::ErrorKind::BrokenPipe.into()))?;
+    Ok((driver, refused))
 }
 
 impl LivenessHandle {
@@ -181,6 +207,14 @@ impl LivenessHandle {
         let is_known = self.wanted.borrow().claims.as_deref() == Some(&claims);
         if !is_known {
             self.want(|wanted| wanted.claims = Some(Arc::new(claims)));
+        }
+    }
+
+    /// Replaces the nodes that have to know at once when this one dies, where not all watch it.
+    pub fn set_watchers(&self, watchers: BTreeSet<NodeName>) {
+        let is_known = self.wanted.borrow().watchers.as_deref() == Some(&watchers);
+        if !is_known {
+            self.want(|wanted| wanted.watchers = Some(Arc::new(watchers)));
         }
     }
 

@@ -137,7 +137,7 @@ impl Cluster {
     }
 
     /// Who answers when the client asks on `interface` who has `address`: `worker1/eth0`, or an
-    /// Ethernet address that is no node's. Empty after three questions without an answer.
+    /// Ethernet address that is no node's. Empty when the client, after a second, has to ask again.
     ///
     /// # Panics
     /// When an answer claims another Ethernet address than it comes from.
@@ -150,12 +150,15 @@ impl Cluster {
         let ask = [&argv("replace")[..], &["use"]].concat();
         let asked = self.lab.exec("client", &ask).expect("the client is there");
         assert!(asked.status.success(), "{asked:?}");
-        eventually(&format!("the client knows whether {address} is there"), || {
-            let show = ["ip", "neigh", "show", address, "dev", interface];
-            let entry = self.lab.exec("client", &show).map_err(|error| format!("{error:#}"))?;
-            let entry = String::from_utf8_lossy(&entry.stdout).into_owned();
-            let is_known = entry.contains("lladdr") || entry.contains("FAILED");
-            if is_known { Ok(()) } else { Err(entry) }
+        eventually(&format!("{address} is answered for, or asked for again"), || {
+            let questions = capture.of(Kind::Question, address).len();
+            // An announcement ends the client's asking too.
+            let is_told = capture
+                .about(address)
+                .iter()
+                .any(|frame| matches!(frame.kind, Kind::Answer | Kind::Announcement));
+            let is_over = questions >= 2 || is_told;
+            if is_over { Ok(()) } else { Err(format!("{questions} question(s)")) }
         });
         std::thread::sleep(SECOND_ANSWER);
         let answers = capture.of(Kind::Answer, address);

@@ -45,7 +45,8 @@ fn the_interfaces_listed_answer_and_follow_the_list() {
     wait_listed(&cluster, &["eth1"]);
     let node = cluster.announcer("web");
     wait_answering(&cluster, &[], &[&format!("{node}/eth1")]);
-    let reached = cluster.lab.exec("client", &["curl", "-sS", "--interface", "eth1", &format!("http://{V4}")]);
+    let reached =
+        cluster.lab.exec("client", &["curl", "-sS", "--interface", "eth1", &format!("http://{V4}")]);
     let reached = reached.expect("runs");
     assert!(String::from_utf8_lossy(&reached.stdout).starts_with("You've hit"), "{reached:?}");
 

@@ -1,7 +1,6 @@
 //! MetalLB's acceptance list, layer 2, numbers 21, 23, 24, 27 and 28: addresses are reached, and one node
 //! answers for each. Number 31 is in `service_life`.
 
-
 use ferrolb_e2e::{Cluster, advertisement_yaml, eventually, pool_yaml, service_yaml};
 
 const V4: &str = "192.168.100.240";

@@ -17,6 +17,10 @@ pub const HANDOVER_MAX: Duration = Duration::from_secs(1);
 /// ([`ferrolb_plan::ownership::YIELD_MAX`] is for API servers that lag, not for networks).
 pub const SETTLED_AFTER: Duration = Duration::from_millis(1_000);
 
+/// A node that hears neither a peer nor the gateway answers no longer than so: the detection of its peers' deaths,
+/// and then four questions to the gateway, a second apart.
+pub const CUT_OFF_MAX: Duration = Duration::from_millis(2_500);
+
 /// What must not be, and was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {

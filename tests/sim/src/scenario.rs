@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ferrolb_liveness::Watching;
 use ferrolb_vocab::Instant;
 
 use crate::network::Node;
@@ -47,6 +48,8 @@ pub struct Scenario {
     pub addresses: usize,
     /// How long a change of the API server needs to each node, at most, in milliseconds.
     pub lag_millis: u64,
+    /// How many watch each speaker, beside the next owners of its addresses.
+    pub watching: Watching,
     /// What happens when.
     pub faults: Vec<(Instant, Fault)>,
 }
@@ -68,6 +71,36 @@ impl Scenario {
             let ends = (begins + random.millis(20..1_500)).min(LAST_FAULT);
             scenario.add_fault(&mut random, begins, ends);
         }
+        scenario.sorted()
+    }
+
+    /// As [`Scenario::faults`], in clusters where not everyone watches everyone.
+    #[must_use]
+    pub fn sparse(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let mut scenario = Self::of(seed, &mut random, 6..11);
+        scenario.watching = Watching { everyone_max: 2, successors: 1 };
+        for _ in 0..random.within(1..7) {
+            let begins = START + random.millis(0..1_500);
+            let ends = (begins + random.millis(20..1_500)).min(LAST_FAULT);
+            scenario.add_fault(&mut random, begins, ends);
+        }
+        scenario.sorted()
+    }
+
+    /// One node is cut off for so long that it has to notice, sometimes in a network that loses packets, and
+    /// comes back.
+    #[must_use]
+    pub fn cut_off(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let mut scenario = Self::of(seed, &mut random, 2..6);
+        let node = scenario.any_node(&mut random);
+        let begins = START + random.millis(0..1_500);
+        let ends = begins + random.millis(4_000..8_000);
+        if random.chance(300) {
+            scenario.for_a_while((START, ends), Fault::Lose(10), Fault::Lose(0));
+        }
+        scenario.for_a_while((begins, ends), Fault::Isolate(node), Fault::Rejoin(node));
         scenario.sorted()
     }
 
@@ -95,6 +128,7 @@ impl Scenario {
             nodes: small(random.within(nodes)),
             addresses: small(random.within(1..6)),
             lag_millis: random.within(1..200),
+            watching: Watching::default(),
             faults: Vec::new(),
         }
     }

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ferrolb::speaker::{Decider, Facts};
 use ferrolb_cluster::speaker::SpeakerView;
-use ferrolb_liveness::{Key, KeyRing, Mesh, Timing, Transmit};
+use ferrolb_l2::{Gateway, GatewayProbe};
+use ferrolb_liveness::{Key, KeyRing, Mesh, Timing, Transmit, Watching};
 use ferrolb_plan::{Action, Exclusions, Ownership};
 use ferrolb_vocab::{Instant, Link, LinkAddress, LinkFlag, MacAddr, NodeName};
 
@@ -23,6 +24,10 @@ pub struct Speaker {
     revision: Option<u64>,
     expires: Option<Instant>,
     answers: BTreeSet<IpAddr>,
+    gateway: GatewayProbe,
+    /// Since when the gateway is silent, as the last pass knew it.
+    silent_since: Option<Instant>,
+    asks_gateway: bool,
     stage: Stage,
 }
 
@@ -97,15 +102,16 @@ pub fn node_at(address: SocketAddr) -> Option<Node> {
 }
 
 impl Speaker {
-    /// The speaker of `node` among `nodes`, in its `incarnation`th run.
+    /// The speaker of `node` among `nodes`, in its `incarnation`th run, watched by so many.
     ///
     /// # Panics
     /// Never: the names and keys of a simulation are good.
     #[must_use]
-    pub fn new(node: Node, nodes: usize, incarnation: u64, now: Instant) -> Self {
+    pub fn new(node: Node, nodes: usize, (incarnation, watching): (u64, Watching), now: Instant) -> Self {
         let key = Key::new(b"the key of a simulation").expect("long enough");
         let keys = KeyRing::new(key, Vec::new()).expect("one key");
         let mut mesh = Mesh::new(name(node), incarnation, Timing::default(), keys).expect("a node's name");
+        mesh = mesh.watched_by(watching);
         mesh.set_peers((0..nodes).map(|peer| (name(peer), vec![address(peer)])).collect(), now);
         Self {
             mesh,
@@ -114,6 +120,9 @@ impl Speaker {
             revision: None,
             expires: None,
             answers: BTreeSet::new(),
+            gateway: GatewayProbe::new(gateway(node), now),
+            silent_since: None,
+            asks_gateway: false,
             stage: Stage::Starting,
         }
     }
@@ -122,6 +131,16 @@ impl Speaker {
     pub fn receive(&mut self, from: SocketAddr, octets: &[u8], now: Instant) {
         // What is refused is refused for a reason that is not this crate's to judge.
         self.mesh.handle_packet(from, octets, now).ok();
+    }
+
+    /// The gateway has answered.
+    pub fn hear_gateway(&mut self, now: Instant) {
+        self.gateway.handle_answer(GATEWAY_MAC, now);
+    }
+
+    /// Whether it has asked the gateway since the last call.
+    pub fn asked_gateway(&mut self) -> bool {
+        std::mem::take(&mut self.asks_gateway)
     }
 
     /// It was asked to end; its successor is another process, later.
@@ -135,7 +154,9 @@ impl Speaker {
         let mut sent = Vec::new();
         self.mesh.handle_timeout(now);
         self.drain(&mut sent);
-        let is_new = self.revision != Some(self.mesh.revision()) || self.view != seen.number;
+        self.asks_gateway |= self.gateway.handle_timeout(now).is_some();
+        let is_silent_now = self.gateway.silent_since() != self.silent_since;
+        let is_new = is_silent_now || self.revision != Some(self.mesh.revision()) || self.view != seen.number;
         if is_new || self.expires.is_some_and(|expires| expires <= now) {
             self.pass(seen, now);
             if self.stage == Stage::Starting {
@@ -167,7 +188,9 @@ impl Speaker {
             Stage::Leaving { until } => Some(until),
             Stage::Starting | Stage::Serving => None,
         };
-        self.mesh.poll_timeout().map(|(due, _)| due).into_iter().chain(self.expires).chain(until).min()
+        let mesh = self.mesh.poll_timeout().map(|(due, _)| due);
+        let gateway = Some(self.gateway.poll_timeout());
+        [mesh, gateway, self.expires, until].into_iter().flatten().min()
     }
 
     /// The addresses it answers for.
@@ -187,6 +210,7 @@ impl Speaker {
     }
 
     fn pass(&mut self, seen: Seen<'_>, now: Instant) {
+        self.silent_since = self.gateway.silent_since();
         let facts = Facts {
             now,
             links: vec![eth0()],
@@ -197,7 +221,9 @@ impl Speaker {
                 highest: self.mesh.highest_epochs(),
                 leaving: self.mesh.leaving(),
                 is_settled: self.mesh.is_settled(),
+                ..Ownership::default()
             },
+            gateway_silent_since: self.silent_since,
             ..Facts::default()
         };
         self.revision = Some(self.mesh.revision());
@@ -209,7 +235,9 @@ impl Speaker {
                 Action::Withdraw(address) => drop(self.answers.remove(&address)),
             }
         }
+        self.gateway.set_urgent(pass.is_alone, now);
         self.expires = pass.expires;
+        self.mesh.set_watchers(pass.watchers);
         self.mesh.set_claims(pass.claims, now).expect("a simulation has few addresses");
     }
 
@@ -217,6 +245,14 @@ impl Speaker {
         sent.extend(std::iter::from_fn(|| self.mesh.poll_transmit()));
         while self.mesh.poll_event().is_some() {}
     }
+}
+
+/// The hardware address of everybody's gateway.
+const GATEWAY_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xfe]);
+
+fn gateway(node: Node) -> Gateway {
+    let gateway = Ipv4Addr::new(192, 168, 100, 254);
+    Gateway { address: gateway.into(), own: address(node).ip(), mac: MacAddr([2, 0, 0, 0, 0, 1]) }
 }
 
 fn eth0() -> Link {

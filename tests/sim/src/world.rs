@@ -8,7 +8,7 @@ use ferrolb_liveness::Transmit;
 use ferrolb_plan::{Advertisements, L2Advertisement, Node as PlanNode, Pool, Service, ServingEndpoints};
 use ferrolb_vocab::{Instant, ObjectName, PoolName, ServiceKey};
 
-use crate::monitor::{Answers, Monitor, SETTLED_AFTER, Violation};
+use crate::monitor::{Answers, CUT_OFF_MAX, Monitor, SETTLED_AFTER, Violation};
 use crate::network::{Network, Node};
 use crate::random::Random;
 use crate::scenario::{Fault, Scenario};
@@ -18,6 +18,9 @@ use crate::speaker::{Seen, Speaker, SpeakerViewParts, ViewNumber, address, name,
 const LEAVE_MAX: Duration = Duration::from_secs(1);
 /// How long the world goes on after everything has to be settled: it must stay so.
 const CALM: Duration = Duration::from_millis(600);
+
+/// The number of everybody's gateway, which is no node's.
+const GATEWAY: Node = Node::MAX;
 
 /// A cluster on its way through a scenario.
 #[derive(Debug)]
@@ -44,14 +47,21 @@ struct Host {
     /// What arrived meanwhile; a socket's buffer holds more.
     waiting: Vec<(SocketAddr, Vec<u8>)>,
     seen: ViewNumber,
-    isolated: bool,
+    /// Since when it hears nobody, and is heard by nobody.
+    isolated: Option<Instant>,
     /// The wake-up that counts; others were overtaken.
     wakes: Option<Instant>,
 }
 
 #[derive(Debug)]
 enum Event {
-    Datagram { from: SocketAddr, to: Node, octets: Vec<u8> },
+    Datagram {
+        from: SocketAddr,
+        to: Node,
+        octets: Vec<u8>,
+    },
+    /// The gateway's answer to a node.
+    Gateway(Node),
     Wake(Node),
     See(Node, ViewNumber),
     Fault(Fault),
@@ -125,6 +135,7 @@ impl World {
             self.happen(event);
             let answers = self.answers();
             self.monitor.look(&answers, at).map_err(|violation| self.report(&violation))?;
+            self.check_isolated().map_err(|violation| self.report(&violation))?;
         }
         // Nobody is left who would want to be woken.
         self.check_settled().map_err(|violation| self.report(&violation))?;
@@ -140,6 +151,13 @@ impl World {
                 } else if let Some(speaker) = &mut host.speaker {
                     speaker.receive(from, &octets, self.now);
                     self.step(to);
+                }
+            }
+            Event::Gateway(node) => {
+                let host = &mut self.hosts[node];
+                if let Some(speaker) = host.speaker.as_mut().filter(|_| !host.is_paused) {
+                    speaker.hear_gateway(self.now);
+                    self.step(node);
                 }
             }
             Event::Wake(node) => {
@@ -195,7 +213,7 @@ impl World {
             host.is_paused = false;
             host.waiting.clear();
             host.seen = newest;
-            host.speaker = Some(Speaker::new(node, nodes, host.runs, self.now));
+            host.speaker = Some(Speaker::new(node, nodes, (host.runs, self.scenario.watching), self.now));
             self.step(node);
         }
     }
@@ -213,9 +231,9 @@ impl World {
     }
 
     fn isolate(&mut self, node: Node, isolated: bool) {
-        self.hosts[node].isolated = isolated;
+        self.hosts[node].isolated = isolated.then_some(self.now);
         for other in (0..self.hosts.len()).filter(|other| *other != node) {
-            let is_cut = isolated || self.hosts[other].isolated;
+            let is_cut = isolated || self.hosts[other].isolated.is_some();
             self.network.set_cut(node, other, is_cut);
             self.network.set_cut(other, node, is_cut);
         }
@@ -242,6 +260,7 @@ impl World {
         // The first view has a number of its own, so that it is new to a speaker that starts.
         let mut sent = speaker.step(Seen { number: number + 1, view }, self.now);
         let after = speaker.answers().clone();
+        let asked_gateway = speaker.asked_gateway();
         let farewell = speaker.has_ended(self.now);
         let wakes = speaker.wakes();
         if let Some(farewell) = farewell {
@@ -261,6 +280,24 @@ impl World {
         for transmit in sent {
             self.send(node, transmit);
         }
+        if asked_gateway && self.hosts[node].isolated.is_none() {
+            for delay in self.network.carry(&mut self.random, (node, GATEWAY)) {
+                self.schedule(self.now + delay, Event::Gateway(node));
+            }
+        }
+    }
+
+    /// A node that is cut off for long answers nobody.
+    fn check_isolated(&self) -> Result<(), Violation> {
+        for (node, host) in self.hosts.iter().enumerate().filter(|(_, host)| !host.is_paused) {
+            let is_long = host.isolated.is_some_and(|since| self.now.saturating_since(since) > CUT_OFF_MAX);
+            let answer = host.speaker.iter().flat_map(Speaker::answers).next();
+            if let Some(address) = answer.filter(|_| is_long) {
+                let what = format!("node {node} is cut off for more than {CUT_OFF_MAX:?}, and answers");
+                return Err(Violation { at: self.now, address: *address, what });
+            }
+        }
+        Ok(())
     }
 
     fn send(&mut self, from: Node, transmit: Transmit) {

@@ -13,10 +13,20 @@ use ferrolb_vocab::Instant;
 /// Runs this seed and no other.
 const SEED_VARIABLE: &str = "FERROLB_SIM_SEED";
 const FAULTY_SEEDS: u64 = 10_000;
+const SPARSE_SEEDS: u64 = 2_000;
+const CUT_OFF_SEEDS: u64 = 1_000;
 const PLANNED_SEEDS: u64 = 2_000;
 
 fn faulty(seed: u64) -> Result<Outcome, String> {
     World::new(Scenario::faults(seed)).run()
+}
+
+fn sparse(seed: u64) -> Result<Outcome, String> {
+    World::new(Scenario::sparse(seed)).run()
+}
+
+fn cut_off(seed: u64) -> Result<Outcome, String> {
+    World::new(Scenario::cut_off(seed)).run()
 }
 
 fn planned(seed: u64) -> Result<Outcome, String> {
@@ -79,6 +89,16 @@ fn whatever_happens_each_address_has_one_owner_soon_after() {
 }
 
 #[test]
+fn whatever_happens_where_few_watch_each_other_too() {
+    run_all(SPARSE_SEEDS, sparse);
+}
+
+#[test]
 fn a_planned_move_has_no_moment_without_an_owner() {
     run_all(PLANNED_SEEDS, planned);
+}
+
+#[test]
+fn a_node_that_is_cut_off_stops_answering_and_comes_back() {
+    run_all(CUT_OFF_SEEDS, cut_off);
 }

@@ -20,7 +20,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::peer::METALLB;
-use super::{Goal, Row, Summary};
+use super::{Goal, Row, Summary, Versions};
 use crate::{lab, process, workspace};
 use requests::Requests;
 use stage::{Pool, Stage};
@@ -94,6 +94,11 @@ pub(super) fn run() -> Result<Vec<Row>> {
     rows(&pairs.into_iter().unzip())
 }
 
+/// The peer's version.
+pub(super) fn versions() -> Versions {
+    [METALLB.versioned()].into()
+}
+
 /// Ours as users run it: optimised, with the definitions it prints.
 fn ferrolb() -> Result<Contender> {
     let mut build = workspace::cargo();
@@ -119,7 +124,7 @@ fn ferrolb() -> Result<Contender> {
 fn metallb() -> Result<Contender> {
     Ok(Contender {
         name: METALLB.name,
-        program: METALLB.ensure_built()?,
+        program: METALLB.ensure_built("controller")?,
         arguments: &[
             "--webhook-mode=disabled",
             "--disable-cert-rotation",

@@ -6,6 +6,9 @@ use std::process::Command;
 
 use crate::{process, workspace};
 
+/// Versions by the name of what has them.
+pub(super) type Versions = BTreeMap<String, String>;
+
 /// Processors, memory and kernel, in one line.
 pub(super) fn describe() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
@@ -26,7 +29,7 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Versions of ours and of the compiler, by name.
-pub(super) fn versions() -> BTreeMap<String, String> {
+pub(super) fn versions() -> Versions {
     let mut rustc = Command::new("rustc");
     let rustc = process::output(rustc.current_dir(workspace::root()).arg("--version")).unwrap_or_default();
     let mut commit = Command::new("git");

@@ -9,14 +9,12 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{process, workspace};
 
-/// A program and the module that pins it.
+/// Programs and the module that pins them.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) name: &'static str,
     /// Path of the module whose version is the peer's.
     module: &'static str,
-    /// What `go build tool` calls the program.
-    program: &'static str,
     go_mod: &'static str,
     go_sum: &'static str,
 }
@@ -24,14 +22,13 @@ pub(super) struct Peer {
 pub(super) const METALLB: Peer = Peer {
     name: "metallb",
     module: "go.universe.tf/metallb",
-    program: "controller",
     go_mod: include_str!("../../../bench/peers/metallb/go.mod"),
     go_sum: include_str!("../../../bench/peers/metallb/go.sum"),
 };
 
 impl Peer {
     /// The pinned version, such as `v0.16.1`.
-    pub(super) fn version(&self) -> &'static str {
+    fn version(&self) -> &'static str {
         let version = self.go_mod.lines().find_map(|line| {
             let mut words = line.trim().trim_start_matches("require ").split(' ');
             (words.next() == Some(self.module)).then(|| words.next()).flatten()
@@ -39,13 +36,19 @@ impl Peer {
         version.unwrap_or("unknown")
     }
 
-    /// The program's path; it is built unless the user cache has it.
+    /// Its name and version.
+    pub(super) fn versioned(&self) -> (String, String) {
+        (self.name.to_owned(), self.version().to_owned())
+    }
+
+    /// The path of a program, by what `go build tool` calls it; all are built unless the user cache
+    /// has them.
     ///
     /// # Errors
     /// When there is no Go toolchain, or it does not compile.
-    pub(super) fn ensure_built(&self) -> Result<PathBuf> {
+    pub(super) fn ensure_built(&self, program: &str) -> Result<PathBuf> {
         let parent = workspace::cache()?.join("peers").join(self.name);
-        let program = parent.join(self.key()).join(self.program);
+        let program = parent.join(self.key()).join(program);
         fs::create_dir_all(&parent).with_context(|| format!("could not create {}", parent.display()))?;
         let lock =
             File::create(parent.join("lock")).context("could not create the lock of the peers' cache")?;

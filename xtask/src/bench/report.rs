@@ -1,6 +1,6 @@
 //! A benchmark's figures, as a table for people and as JSON for comparisons over time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use anyhow::Result;
@@ -36,6 +36,10 @@ pub(crate) struct Row {
 pub(crate) enum Goal {
     /// Even the greatest measurement stays below this.
     Below(f64),
+    /// The median is at most the first, the greatest measurement at most the second.
+    AtMost { median: f64, max: f64 },
+    /// Both: what [`Goal::AtMost`] says, and our median is at most this share of one peer's.
+    AtMostAndShare { median: f64, max: f64, peer: &'static str, share: f64 },
     /// Our median is at most this share of every peer's.
     ShareOfPeer(f64),
     /// None: the figure explains others.
@@ -59,6 +63,12 @@ impl Row {
     ) -> Self {
         let (goal, met) = match goal {
             Goal::Below(bound) => (format!("max < {bound} {unit}"), ours.max < bound),
+            Goal::AtMost { median, max } => at_most(unit, ours, (median, max)),
+            Goal::AtMostAndShare { median, max, peer, share } => {
+                let (goal, met) = at_most(unit, ours, (median, max));
+                let shares = peers.get(peer).is_some_and(|peer| ours.median <= share * peer.median);
+                (format!("{goal}, ≤ {share:.2} of {peer}'s"), met && shares)
+            }
             Goal::ShareOfPeer(share) => {
                 let is_met = |peer: &Summary| ours.median <= share * peer.median;
                 let met = !peers.is_empty() && peers.values().all(is_met);
@@ -70,12 +80,51 @@ impl Row {
     }
 }
 
+/// The goal in words, and whether it is met.
+fn at_most(unit: &str, ours: Summary, (median, max): (f64, f64)) -> (String, bool) {
+    let is_met = ours.median <= median && ours.max <= max;
+    (format!("median ≤ {median} {unit}, max ≤ {max} {unit}"), is_met)
+}
+
 impl Report {
     /// # Errors
     /// When a figure is not finite.
     pub(crate) fn json(&self) -> Result<String> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
+}
+
+impl Report {
+    /// The rows as a table of a page: median, and in brackets the least and the greatest.
+    pub(crate) fn markdown(&self) -> String {
+        let peers: BTreeSet<&String> = self.rows.iter().flat_map(|row| row.peers.keys()).collect();
+        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+        let mut head = vec!["measure".to_owned(), "ferrolb".to_owned()];
+        head.extend(peers.iter().map(|peer| (*peer).clone()));
+        head.push("goal".to_owned());
+        let mut table = line(&head) + &line(&vec!["---".to_owned(); head.len()]);
+        for row in &self.rows {
+            let mut cells = vec![format!("{} ({})", row.measure, row.unit), figures(&row.ours)];
+            cells.extend(peers.iter().map(|peer| row.peers.get(*peer).map_or("-".to_owned(), figures)));
+            cells.push(match (row.goal.as_str(), row.met) {
+                (NO_GOAL, _) => String::new(),
+                (goal, true) => format!("{goal}: met"),
+                (goal, false) => format!("{goal}: **not met**"),
+            });
+            table += &line(&cells);
+        }
+        table
+    }
+}
+
+fn figures(of: &Summary) -> String {
+    format!("{} ({}–{})", figure(of.median), figure(of.min), figure(of.max))
+}
+
+/// Whole numbers as such, others with as many places as say something.
+fn figure(value: f64) -> String {
+    let places = if value.fract() == 0.0 || value >= 100.0 { 0 } else { 1 };
+    format!("{value:.places$}")
 }
 
 impl fmt::Display for Report {
@@ -86,7 +135,7 @@ impl fmt::Display for Report {
         writeln!(f, "{}\n", versions.join(", "))?;
         writeln!(
             f,
-            "{:<32}{:<10}{:>10}{:>10}{:>10}{:>10}  goal",
+            "{:<34}{:<18}{:>10}{:>10}{:>10}{:>10}  goal",
             "measure", "who", "min", "median", "max", "ratio"
         )?;
         for row in &self.rows {
@@ -97,7 +146,7 @@ impl fmt::Display for Report {
                 };
                 write!(
                     f,
-                    "{measure:<32}{who:<10}{:>10.2}{:>10.2}{:>10.2}{ratio:>10}",
+                    "{measure:<34}{who:<18}{:>10.2}{:>10.2}{:>10.2}{ratio:>10}",
                     of.min, of.median, of.max
                 )
             };
@@ -172,9 +221,35 @@ mod tests {
     }
 
     #[test]
+    fn bounds_of_median_and_maximum_and_a_share_of_one_peer_are_met_together() {
+        let goal = |share| Goal::AtMostAndShare { median: 2.0, max: 2.5, peer: "bird", share };
+        let peers = |name: &str| BTreeMap::from([(name.to_owned(), summary(8.0))]);
+        let met =
+            |ours: f64, peers, share| Row::compared("gap", "ms", (summary(ours), peers), goal(share)).met;
+        assert!(met(2.0, peers("bird"), 0.25));
+        assert!(!met(2.1, peers("bird"), 0.5), "median");
+        assert!(!met(2.0, peers("bird"), 0.2), "share");
+        assert!(!met(2.0, peers("other"), 0.25), "not measured");
+        let narrow = Summary { min: 0.0, median: 1.0, max: 2.6 };
+        let row = Row::new("gap", "ms", narrow, Goal::AtMost { median: 2.0, max: 2.5 });
+        assert_eq!((row.goal.as_str(), row.met), ("median ≤ 2 ms, max ≤ 2.5 ms", false));
+    }
+
+    #[test]
+    fn the_page_has_a_column_for_each_peer() {
+        let mut report = report();
+        report.rows.push(Row::new("lost", "new", Summary::of([0.0]).unwrap(), Goal::Below(1.0)));
+        let expected = "| measure | ferrolb | bird | goal |\n\
+                        | --- | --- | --- | --- |\n\
+                        | convergence (s) | 2 (1.5–2.5) | 5 (4.5–5.5) | max < 3 s: met |\n\
+                        | lost (new) | 0 (0–0) | - | max < 1 new: met |\n";
+        assert_eq!(report.markdown(), expected);
+    }
+
+    #[test]
     fn the_table_compares_a_peer_with_ours() {
         let table = report().to_string();
-        assert!(table.contains("bird            4.50      5.00      5.50      2.50"), "{table}");
+        assert!(table.contains("bird                    4.50      5.00      5.50      2.50"), "{table}");
         assert!(table.contains("max < 3 s: met"), "{table}");
     }
 }

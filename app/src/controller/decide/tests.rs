@@ -70,7 +70,7 @@ fn an_allocation_is_told_once_and_written_with_its_pool() {
     assert_eq!(told(&first), ["web IPAllocated Assigned IP [\"10.0.0.1\"]"]);
     let (_, status) = &first.services[0];
     assert_eq!(status.pool, Some("lb-pool".into()));
-    let condition = status.condition.as_ref().unwrap();
+    let condition = &status.conditions[0];
     assert!(condition.holds);
     assert_eq!(condition.message, "The Service has [\"10.0.0.1\"] from pool lb-pool.");
     assert!(told(&decider.decide(&view(&["web"]))).is_empty());

@@ -51,6 +51,7 @@ fn facts() -> Facts {
         alive: ["worker2".into()].into(),
         ownership: Ownership { is_settled: true, ..Ownership::default() },
         occupied: Vec::new(),
+        gateway_silent_since: None,
         pod: "speaker-x".into(),
     }
 }
@@ -157,4 +158,32 @@ fn beside_metallbs_speakers_nothing_is_announced() {
     assert!(!pass.report.node_state.links.is_empty(), "the node goes on to report itself");
     let pass = decider.decide(beside(&[], &[]), &facts());
     assert_eq!(told(&pass), ["announcing from node \"master\" with protocol \"layer2\""]);
+}
+
+#[test]
+fn an_address_that_the_owner_before_found_to_be_a_hosts_is_asked_for_again() {
+    let heir = || {
+        let mut decider = decider();
+        decider.inherit([("192.168.100.240".parse().unwrap(), Epoch::FIRST.next())]);
+        decider
+    };
+    let address = "192.168.100.240".parse().unwrap();
+    assert_eq!(heir().decide(view(), &facts()).never_announced, BTreeSet::new());
+    let found = SpeakerView { occupied: [address].into(), ..view() };
+    assert_eq!(heir().decide(found, &facts()).never_announced, [address].into());
+}
+
+#[test]
+fn a_node_that_loses_all_peers_and_the_gateway_withdraws_and_takes_up_again_when_it_hears_one() {
+    let mut decider = decider();
+    let at = |seconds| Instant::from_origin(std::time::Duration::from_secs(seconds));
+    assert_eq!(decider.decide(view(), &Facts { now: at(1), ..facts() }).actions.len(), 1);
+    let alone = Facts { now: at(2), alive: BTreeSet::new(), ..facts() };
+    let pass = decider.decide(view(), &alone);
+    assert!(pass.is_alone && pass.actions.is_empty(), "others may have died: {:?}", pass.actions);
+    let cut_off = Facts { now: at(5), gateway_silent_since: Some(at(1)), ..alone };
+    let withdrawn = decider.decide(view(), &cut_off).actions;
+    assert_eq!(withdrawn, [Action::Withdraw("192.168.100.240".parse().unwrap())]);
+    let back = decider.decide(view(), &Facts { now: at(9), gateway_silent_since: None, ..cut_off });
+    assert_eq!(back.actions.len(), 1);
 }

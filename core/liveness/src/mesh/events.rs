@@ -7,6 +7,7 @@ use ferrolb_vocab::NodeName;
 use ferrolb_wire::mesh::{DecodeError, Kind};
 
 use crate::peer::DeadReason;
+use crate::timing::TimingError;
 
 /// A datagram to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +73,9 @@ pub enum Rejected {
     /// It comes from an address that is none of the named node's.
     #[error("the source is no InternalIP of node {0}; let its speaker send from the node's InternalIP")]
     ForeignSource(NodeName),
+    /// Its sender says that it is heard at times that cannot be.
+    #[error(transparent)]
+    Timing(#[from] TimingError),
     /// A copy of the last message, as a peer with two addresses sends it.
     #[error("a copy of the last message")]
     Duplicate,
@@ -100,6 +104,7 @@ impl Rejected {
             Self::OwnName => "own_name",
             Self::UnknownNode(_) => "unknown_node",
             Self::ForeignSource(_) => "foreign_source",
+            Self::Timing(_) => "timing",
             Self::Duplicate => "duplicate",
             Self::Stale => "stale",
             Self::Departed => "departed",

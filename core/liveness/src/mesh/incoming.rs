@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 
 use ferrolb_vocab::{Instant, NodeName};
-use ferrolb_wire::mesh::{Body, ClaimsPage, Datagram, Heartbeat, Kind};
+use ferrolb_wire::mesh::{Body, ClaimsPage, Datagram, Heartbeat, Kind, Suspect};
 
 use super::{Event, Mesh, Rejected};
 use crate::peer::claims::PageOutcome;
@@ -39,9 +39,12 @@ impl Mesh {
         match &datagram.body {
             Body::Heartbeat(heartbeat) => self.handle_heartbeat(&datagram, *heartbeat, now)?,
             Body::Leave => self.handle_leave(&datagram, now)?,
-            Body::Claims(_) | Body::Ask { .. } if has_departed => return Err(Rejected::Departed),
+            Body::Claims(_) | Body::Ask { .. } | Body::Suspect(_) if has_departed => {
+                return Err(Rejected::Departed);
+            }
             Body::Claims(page) => self.handle_claims(&datagram, page, now)?,
             Body::Ask { version } => self.handle_ask(node, *version, now),
+            Body::Suspect(suspect) => self.handle_suspect(&datagram, suspect, now)?,
         }
         Ok(datagram.body.kind())
     }
@@ -69,6 +72,7 @@ impl Mesh {
             Meaning::None => {}
             Meaning::Doubt => self.probe(&node, now),
             Meaning::Gone => {
+                self.tell_death(&node, now);
                 self.events.push_back(Event::Dead { node, why: DeadReason::ProcessGone });
                 self.revision += 1;
             }
@@ -82,12 +86,13 @@ impl Mesh {
         heartbeat: Heartbeat,
         now: Instant,
     ) -> Result<(), Rejected> {
-        let (timing, node) = (self.timing, datagram.sender.node());
+        let node = datagram.sender.node();
         let peer = self.peer(node)?;
         let before = (peer.is_leaving(), peer.claims.is_complete());
-        let change = peer.handle_heartbeat((datagram, heartbeat), timing, now)?;
+        let change = peer.handle_heartbeat((datagram, heartbeat), now)?;
         let after = (peer.is_leaving(), peer.claims.is_complete());
-        let ask = peer.claims.ask(now);
+        let (ask, deadline) = (peer.claims.ask(now), peer.deadline());
+        self.note_deadline(deadline);
         match change {
             None | Some(PeerState::Unknown) => {}
             Some(PeerState::Alive) => self.events.push_back(Event::Alive(node.clone())),
@@ -139,7 +144,28 @@ impl Mesh {
         Ok(())
     }
 
+    /// A speaker has found another dead, which it watched for all.
+    fn handle_suspect(
+        &mut self,
+        datagram: &Datagram,
+        suspect: &Suspect,
+        now: Instant,
+    ) -> Result<(), Rejected> {
+        if self.peer(datagram.sender.node())?.handle_suspect(datagram, now)? {
+            let detection = self.timing.detection();
+            let suspected = self.peer(suspect.node.node())?;
+            suspected.doubt(suspect.incarnation, detection, now);
+            let deadline = suspected.deadline();
+            self.note_deadline(deadline);
+        }
+        Ok(())
+    }
+
     fn handle_ask(&mut self, node: &NodeName, known: u64, now: Instant) {
+        let is_watcher = self.peer(node).is_ok_and(|peer| peer.outbox.standing.is_watcher);
+        if self.is_announced() && !is_watcher {
+            self.probe(node, now);
+        }
         let is_behind = self.is_announced() && known != self.claims.version();
         if is_behind && self.peer(node).is_ok_and(|peer| peer.outbox.may_resend(now)) {
             self.send_claims(node, now);

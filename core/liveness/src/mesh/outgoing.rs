@@ -1,13 +1,15 @@
 //! What this speaker says to its peers.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use ferrolb_vocab::{Instant, NodeName};
-use ferrolb_wire::mesh::{Body, Datagram, Heartbeat, Kind, MemberName};
+use ferrolb_wire::mesh::{Body, Datagram, Kind, MemberName, Suspect};
 
+use super::watching::TOLD_INTERVAL;
 use super::{Mesh, Presence, Transmit};
 use crate::key::KeyRing;
-use crate::peer::{Greeting, Peer};
+use crate::peer::{Greeting, Peer, PeerState};
 
 /// What every datagram of this speaker has in common.
 struct Letterhead<'a> {
@@ -21,7 +23,7 @@ impl Letterhead<'_> {
     fn write(&self, peer: &mut Peer, body: Body, transmits: &mut VecDeque<Transmit>) {
         let kind = body.kind();
         let sequence = match kind {
-            Kind::Heartbeat | Kind::Leave => peer.outbox.advance(),
+            Kind::Heartbeat | Kind::Leave | Kind::Suspect => peer.outbox.advance(),
             Kind::Claims | Kind::Ask => peer.outbox.sequence(),
         };
         let datagram = Datagram {
@@ -39,11 +41,51 @@ impl Letterhead<'_> {
 }
 
 impl Mesh {
-    /// A heartbeat for every peer, instead of those that were not sent yet.
-    pub(super) fn heartbeat_round(&mut self) {
+    /// A heartbeat for every peer that has its turn, instead of those that were not sent yet, a
+    /// question to those of whom more must be known than they say by themselves, and news of deaths.
+    pub(super) fn heartbeat_round(&mut self, now: Instant) {
         self.transmits.retain(|transmit| transmit.kind != Kind::Heartbeat);
-        let heartbeat = self.heartbeat();
-        self.write_round(|_| Some(heartbeat.clone()));
+        self.begin_round();
+        let deaths = self.deaths_to_tell(now);
+        let Some(mut peers) = self.peers.take() else { return };
+        let letterhead = Letterhead { me: &self.me, incarnation: self.incarnation, keys: &self.keys };
+        for peer in peers.values_mut() {
+            let standing = peer.outbox.standing;
+            if standing.is_watcher || self.has_turn(peer) {
+                letterhead.write(peer, self.heartbeat(standing), &mut self.transmits);
+            }
+            if let Some(version) = peer.question(self.timing, now) {
+                letterhead.write(peer, Body::Ask { version }, &mut self.transmits);
+            }
+            if peer.state() == PeerState::Alive && self.is_in_time(peer, TOLD_INTERVAL) {
+                for death in &deaths {
+                    letterhead.write(peer, Body::Suspect(death.clone()), &mut self.transmits);
+                }
+            }
+            peer.outbox.note_round(self.timing.losses_survived());
+        }
+        self.peers = Some(peers);
+        self.end_round();
+    }
+
+    /// Tells everyone that `dead` is, if that is this speaker's office.
+    pub(super) fn tell_death(&mut self, dead: &NodeName, now: Instant) {
+        let mut deaths = self.deaths_to_tell(now);
+        deaths.retain(|death| death.node.node() == dead);
+        if let Some(death) = deaths.pop() {
+            self.write_round(|peer| (peer.state() == PeerState::Alive).then(|| Body::Suspect(death.clone())));
+        }
+    }
+
+    /// What this speaker tells as a herald: until then everyone finds it out without.
+    fn deaths_to_tell(&self, now: Instant) -> Vec<Suspect> {
+        let peers = self.peers.iter().flatten().filter(|_| self.is_announced());
+        let dead = peers.filter(|(_, peer)| peer.is_to_be_told(now));
+        let suspect = |(node, peer): (&NodeName, &Peer)| {
+            let node = MemberName::try_from(node.clone()).ok()?;
+            Some(Suspect { node, incarnation: peer.incarnation() })
+        };
+        dead.filter_map(suspect).collect()
     }
 
     pub(super) fn leave_round(&mut self) {
@@ -127,18 +169,15 @@ impl Mesh {
     }
 
     fn say_who_we_are(&mut self, node: &NodeName) {
+        let peer = self.peers.as_ref().and_then(|peers| peers.get(node));
         let body = match self.presence {
-            Presence::Announced { .. } => Some(self.heartbeat()),
-            Presence::Quiet { .. } => self.peers.as_ref().and_then(|peers| peers.get(node)).map(question),
+            Presence::Announced { .. } => peer.map(|peer| self.heartbeat(peer.outbox.standing)),
+            Presence::Quiet { .. } => peer.map(question),
             Presence::Leaving { .. } | Presence::Gone => None,
         };
         if let Some(body) = body {
             self.send(node, body);
         }
-    }
-
-    fn heartbeat(&self) -> Body {
-        Body::Heartbeat(Heartbeat { claims_version: self.claims.version(), is_leaving: self.is_leaving })
     }
 
     fn write_round(&mut self, body: impl Fn(&Peer) -> Option<Body>) {

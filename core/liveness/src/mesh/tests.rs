@@ -59,7 +59,11 @@ fn datagram(body: Body, incarnation: u64, sequence: u64) -> Datagram {
 }
 
 fn beat(claims_version: u64) -> Body {
-    Body::Heartbeat(Heartbeat { claims_version, is_leaving: false })
+    Body::Heartbeat(beat_of(claims_version, false))
+}
+
+fn beat_of(claims_version: u64, is_leaving: bool) -> Heartbeat {
+    Heartbeat { claims_version, interval: INTERVAL, detection: DETECTION, is_herald: false, is_leaving }
 }
 
 fn deliver(mesh: &mut Mesh, datagram: &Datagram, now: Instant) -> Result<Kind, Rejected> {

@@ -6,6 +6,8 @@ use core::time::Duration;
 
 use ferrolb_vocab::Instant;
 
+use crate::mesh::watching::Standing;
+
 /// Addresses kept per peer. A Node has one `InternalIP` per family; more than this is a mistake.
 pub(crate) const ADDRESSES_MAX: usize = 16;
 
@@ -16,9 +18,12 @@ const RESEND_SPACING: Duration = Duration::from_millis(25);
 /// Where the peer is, and what was sent to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Outbox {
+    pub(crate) standing: Standing,
     addresses: Vec<SocketAddr>,
     sequence: u64,
     greeted: Option<Instant>,
+    /// Rounds in which the peer, which was a watcher, is told in any case that it is none.
+    eager_rounds: u32,
     /// The next page of this speaker's claims for the peer, while there is one.
     next_page: Option<u16>,
     claims_sent: Option<Instant>,
@@ -27,8 +32,15 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// An outbox whose numbers begin after `sequence`.
     pub(crate) fn new(addresses: Vec<SocketAddr>, sequence: u64) -> Self {
-        let mut outbox =
-            Self { addresses: Vec::new(), sequence, greeted: None, next_page: None, claims_sent: None };
+        let mut outbox = Self {
+            standing: Standing::default(),
+            addresses: Vec::new(),
+            sequence,
+            greeted: None,
+            eager_rounds: 0,
+            next_page: None,
+            claims_sent: None,
+        };
         outbox.set_addresses(addresses);
         outbox
     }
@@ -46,7 +58,7 @@ impl Outbox {
         self.addresses.iter().any(|own| own.ip().to_canonical() == source.to_canonical())
     }
 
-    /// The number of the last heartbeat or Leave to the peer.
+    /// The number of the last heartbeat, Leave or Suspect to the peer.
     pub(crate) const fn sequence(&self) -> u64 {
         self.sequence
     }
@@ -55,6 +67,18 @@ impl Outbox {
     pub(crate) const fn advance(&mut self) -> u64 {
         self.sequence += 1;
         self.sequence
+    }
+
+    /// A round has gone. Who is one no longer goes by what
+    /// it was told until it hears otherwise: it is told as often as a watcher may miss, and once more.
+    pub(crate) const fn note_round(&mut self, losses_survived: u32) {
+        self.eager_rounds =
+            if self.standing.is_watcher { losses_survived + 1 } else { self.eager_rounds.saturating_sub(1) };
+    }
+
+    /// Whether the peer may still believe that it is a watcher.
+    pub(crate) const fn is_eager(&self) -> bool {
+        self.eager_rounds > 0
     }
 
     /// Whether a greeting out of turn may go, at most one per `interval`.

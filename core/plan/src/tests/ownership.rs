@@ -342,3 +342,20 @@ fn owners_are_the_same_whoever_asks() {
     snapshot.alive.clear();
     assert_eq!(owners(&snapshot)[&key()], Err(Withheld::NodeNotSelected));
 }
+
+#[test]
+fn a_node_that_is_cut_off_gives_up_what_it_holds_and_stands_back() {
+    for me in ["master", "worker1", "worker2"] {
+        let mut snapshot = cluster(me);
+        let address = *snapshot.services.values().next().unwrap().addresses.first().unwrap();
+        snapshot.ownership.held = [(address, Holding { epoch: Epoch::FIRST, yielding: None })].into();
+        let whole = plan(&snapshot);
+        assert!(whole.held.contains_key(&address) && !whole.announcements().is_empty(), "{me}");
+        snapshot.ownership.is_cut_off = true;
+        let cut_off = plan(&snapshot);
+        assert!(cut_off.held.is_empty() && cut_off.announcements().is_empty(), "{me}");
+        assert_eq!(cut_off.claims(), [(address, Epoch::STANDS_BACK)].into(), "{me}");
+        let is_cut_off = |verdict: &Verdict| *verdict == Verdict::Withhold(Withheld::CutOff);
+        assert!(cut_off.verdicts.values().all(is_cut_off), "{:?}", cut_off.verdicts);
+    }
+}

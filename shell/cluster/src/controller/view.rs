@@ -1,10 +1,12 @@
 //! The cluster as the controller judges it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ferrolb_api::conditions::ConfigStatus;
 use ferrolb_api::ip_address_pool::IpAddressPoolStatus;
+use ferrolb_api::node_state::ConflictState;
 use ferrolb_api::{AddressClaim, BgpAdvertisement, Community, IpAddressPool, L2Advertisement, NodeState};
 use ferrolb_ipam as ipam;
 use ferrolb_plan as plan;
@@ -21,6 +23,7 @@ use super::objects::ControllerObjects;
 use crate::coexistence::{MetalLbPods, MetalLbWatch};
 use crate::config::{ConfigStores, Guarded};
 use crate::parse::community::community_errors;
+use crate::parse::conflict::{HostConflict, conflicts, occupied_by_host};
 use crate::parse::occupied::occupied;
 use crate::parse::service::{Ownership, ingress_addresses, is_metallbs, key, ownership, request};
 use crate::parse::{ObjectError, advertisement, node, pool, readable};
@@ -61,6 +64,8 @@ pub struct ControllerView {
     pub claims: BTreeMap<ObjectName, Claim>,
     /// Every configuration object that carries conditions, with what is wrong with it.
     pub config: Vec<ConfigObject>,
+    /// The addresses that other hosts have, or had lately.
+    pub conflicts: BTreeMap<IpAddr, HostConflict>,
     /// The Pods of `MetalLB` for whose sake nothing is given.
     pub metallb: MetalLbPods,
     /// Services with addresses of `MetalLB`, while there is no pool object at all: not to be touched.
@@ -147,8 +152,10 @@ impl ControllerView {
     pub(super) fn of(objects: &ControllerObjects, lb_class: Option<&str>) -> Self {
         let mut view = Self::default();
         view.add_services(&objects.services, lb_class);
-        let occupied =
+        let mut occupied =
             occupied(&objects.nodes, &objects.node_states, &objects.services, &objects.service_cidrs);
+        view.conflicts = conflicts(&objects.nodes, &objects.node_states);
+        occupied.extend(view.conflicts.iter().filter_map(occupied_by_host));
         view.add_pools(&objects.config.pools, &objects.namespaces, &occupied);
         view.add_advertisements(&objects.config.l2_advertisements, &objects.config.bgp_advertisements);
         view.add_communities(&objects.communities);
@@ -217,15 +224,19 @@ impl ControllerView {
                 let taken = ipam::PoolError::DuplicateName { pool: name.clone() };
                 errors.push(ObjectError::at(object, taken.reason(), taken.to_string()));
             }
-            let taken = ipam::withhold(parsed, occupied);
-            if taken.pool.ranges.is_empty() && errors.is_empty() && !taken.withheld.is_empty() {
+            let taken = ipam::withhold(ipam::give_last(parsed, self.released()), occupied);
+            let is_emptied = taken.pool.ranges.is_empty() && !taken.withheld.is_empty();
+            // A host that has the last address is no mistake of the configuration.
+            let is_hosts = taken.withheld.iter().any(ipam::Withheld::is_hosts);
+            if is_emptied && !is_hosts && errors.is_empty() {
                 let message = format!(
                     "the cluster itself uses all of its addresses: {}; choose addresses that nobody uses",
                     listed(&taken.withheld)
                 );
                 errors.push(ObjectError::at(object, "AddressesWithheld", message));
             }
-            if errors.is_empty() { &mut usable } else { &mut broken }.push(taken.pool);
+            let is_usable = errors.is_empty() && !is_emptied;
+            if is_usable { &mut usable } else { &mut broken }.push(taken.pool);
             broken.extend(taken.kept_back);
             self.config.push(ConfigObject {
                 reference: object.object_ref(&()),
@@ -250,6 +261,12 @@ impl ControllerView {
                 object.errors.push(ObjectError { object: reference, reason, message });
             }
         }
+    }
+
+    /// The addresses that another host had, and nobody knows whether it still has.
+    fn released(&self) -> impl Iterator<Item = IpAddr> {
+        let is_released = |conflict: &HostConflict| conflict.state == ConflictState::Released;
+        self.conflicts.iter().filter(move |(_, conflict)| is_released(conflict)).map(|(address, _)| *address)
     }
 
     fn add_advertisements(&mut self, l2: &[Guarded<L2Advertisement>], bgp: &[Guarded<BgpAdvertisement>]) {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ferrolb_api::CONTROLLER;
 use ferrolb_api::annotations::{ALLOCATED_ADDRESSES, Annotation};
+use ferrolb_api::conditions::{ADDRESS_ALLOCATED, ADDRESS_CONFLICT};
 use ferrolb_api::ip_address_pool::IpAddressPoolStatus;
 use ferrolb_vocab::PoolName;
 use jiff::Timestamp;
@@ -28,6 +29,19 @@ pub struct Condition {
     pub message: String,
 }
 
+impl Condition {
+    /// Whether `written` says this, whenever it was written.
+    fn is_said_by(&self, written: &meta::Condition) -> bool {
+        written.type_ == self.type_
+            && written.status == truth(self.holds)
+            && written.reason == self.reason
+            && written.message == self.message
+    }
+}
+
+/// The types of the conditions that the controller writes to Services.
+pub const OUR_CONDITIONS: [&str; 2] = [ADDRESS_ALLOCATED, ADDRESS_CONFLICT];
+
 /// What we say about a Service. Everything else in its status is left as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceStatus {
@@ -37,8 +51,8 @@ pub struct ServiceStatus {
     pub former: Vec<IpAddr>,
     /// The pool they are from.
     pub pool: Option<PoolName>,
-    /// Why it has them, or has none.
-    pub condition: Option<Condition>,
+    /// Its conditions of [`OUR_CONDITIONS`]; those that are not here are removed.
+    pub conditions: Vec<Condition>,
 }
 
 /// Writes statuses, and only when something changes.
@@ -118,13 +132,10 @@ impl StatusWriter {
 #[must_use]
 pub fn says(object: &ConfigObject, conditions: &[Condition], usage: Option<&IpAddressPoolStatus>) -> bool {
     let same = |condition: &Condition| {
-        object.conditions.iter().any(|current| {
-            current.type_ == condition.type_
-                && current.status == truth(condition.holds)
-                && current.reason == condition.reason
-                && current.message == condition.message
-                && current.observed_generation == object.generation
-        })
+        object
+            .conditions
+            .iter()
+            .any(|current| condition.is_said_by(current) && current.observed_generation == object.generation)
     };
     let counters = |status: &IpAddressPoolStatus| {
         (status.assigned_ipv4, status.assigned_ipv6, status.available_ipv4, status.available_ipv6)
@@ -141,18 +152,19 @@ pub fn updated(service: &Service, status: &ServiceStatus, now: Timestamp) -> Opt
     let current_ingress = balancer.and_then(|balancer| balancer.ingress.as_deref()).unwrap_or_default();
     let current_conditions = current.and_then(|current| current.conditions.as_deref()).unwrap_or_default();
     let ingress = ingress(current_ingress, status);
-    let conditions = conditions(current_conditions, status.condition.as_ref(), now);
     let annotations = annotations(status);
     let is_annotated =
         |(key, value): &(&str, Option<String>)| service.annotations().get(*key) == value.as_ref();
-    if ingress == current_ingress && conditions == current_conditions && annotations.iter().all(is_annotated)
+    if ingress == current_ingress
+        && are_said(current_conditions, &status.conditions)
+        && annotations.iter().all(is_annotated)
     {
         return None;
     }
     let mut updated = service.clone();
     let written = updated.status.get_or_insert_default();
     written.load_balancer.get_or_insert_default().ingress = Some(ingress);
-    written.conditions = Some(conditions);
+    written.conditions = Some(conditions(current_conditions, &status.conditions, now));
     for (key, value) in annotations {
         match value {
             Some(value) => updated.annotations_mut().insert(key.into(), value),
@@ -183,18 +195,28 @@ fn ingress(current: &[LoadBalancerIngress], status: &ServiceStatus) -> Vec<LoadB
     ingress
 }
 
-/// Our condition where it was, or behind those of others.
-fn conditions(
-    current: &[meta::Condition],
-    wanted: Option<&Condition>,
-    now: Timestamp,
-) -> Vec<meta::Condition> {
-    let is_ours = |condition: &meta::Condition| condition.type_ == ferrolb_api::conditions::ADDRESS_ALLOCATED;
-    let mut ours = timed(wanted, current, None, now).into_iter();
-    let mut conditions: Vec<_> =
-        current.iter().filter_map(|old| if is_ours(old) { ours.next() } else { Some(old.clone()) }).collect();
+/// Whether `current` has exactly the conditions `wanted` of ours.
+fn are_said(current: &[meta::Condition], wanted: &[Condition]) -> bool {
+    let ours = current.iter().filter(|condition| is_ours(condition)).count();
+    ours == wanted.len() && wanted.iter().all(|one| current.iter().any(|other| one.is_said_by(other)))
+}
+
+/// Our conditions where they were, or behind those of others.
+fn conditions(current: &[meta::Condition], wanted: &[Condition], now: Timestamp) -> Vec<meta::Condition> {
+    let mut ours = timed(wanted, current, None, now);
+    let mut conditions: Vec<_> = current
+        .iter()
+        .filter_map(|old| match ours.iter().position(|new| new.type_ == old.type_) {
+            Some(position) => Some(ours.remove(position)),
+            None => (!is_ours(old)).then(|| old.clone()),
+        })
+        .collect();
     conditions.extend(ours);
     conditions
+}
+
+fn is_ours(condition: &meta::Condition) -> bool {
+    OUR_CONDITIONS.contains(&condition.type_.as_str())
 }
 
 /// What our annotations should be; `None` is absent.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ferrolb_api::node_state::ConflictState;
 use ferrolb_api::{IpAddressPool, NodeState, ServiceL2Status};
 use ferrolb_plan as plan;
 use ferrolb_vocab::{IpRange, MacAddr, NodeName, PoolName, ServiceKey};
@@ -16,6 +17,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use crate::coexistence::{MetalLbPods, MetalLbWatch};
 use crate::config::{ConfigStores, Guarded};
 use crate::controller::view::{advertisements, nodes, strip_node};
+use crate::parse::conflict::{HostConflict, conflicts};
 use crate::parse::endpoints::serving_endpoints;
 use crate::parse::service::{Ownership, key, ownership, planned};
 use crate::parse::{node, pool, readable};
@@ -48,6 +50,8 @@ pub struct SpeakerView {
     pub nodes: BTreeMap<NodeName, plan::Node>,
     /// Where each node's speaker is reached.
     pub internal_ips: BTreeMap<NodeName, Vec<IpAddr>>,
+    /// The addresses that a speaker found to be another host's, and therefore does not announce.
+    pub occupied: BTreeSet<IpAddr>,
     /// The nodes by the link-layer addresses of their interfaces.
     pub fellows: BTreeMap<MacAddr, NodeName>,
     /// The UID of each Node object.
@@ -110,6 +114,9 @@ impl SpeakerWatches {
 impl SpeakerView {
     fn add_nodes(&mut self, objects: &[Arc<Node>], states: &[Arc<NodeState>]) {
         self.nodes = nodes(objects, states);
+        let is_occupied = |(_, conflict): &(_, HostConflict)| conflict.state == ConflictState::Occupied;
+        let occupied = conflicts(objects, states).into_iter().filter(is_occupied);
+        self.occupied = occupied.map(|(address, _)| address).collect();
         self.fellows = states.iter().flat_map(|state| node::link_layer_addresses(state)).collect();
         for object in objects {
             let name = NodeName::from(object.name_any());

@@ -1,6 +1,6 @@
 //! The thread's loop: wanted state and packets in, then timers, then packets and the view out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -43,6 +43,7 @@ struct Applied {
     peers: Option<Arc<BTreeMap<NodeName, Vec<SocketAddr>>>>,
     keys: Option<Arc<KeyRing>>,
     claims: Option<Arc<BTreeMap<IpAddr, Epoch>>>,
+    watchers: Option<Arc<BTreeSet<NodeName>>>,
 }
 
 impl Driver {
@@ -82,13 +83,16 @@ impl Driver {
     }
 
     fn apply_wanted(&mut self, now: Instant) {
-        let Wanted { keys, peers, claims, is_leaving, presence } =
+        let Wanted { keys, peers, claims, watchers, is_leaving, presence } =
             self.channels.wanted.borrow_and_update().clone();
         if let Some(keys) = news(&mut self.applied.keys, keys) {
             self.mesh.set_keys((*keys).clone());
         }
         if let Some(peers) = news(&mut self.applied.peers, peers) {
             self.mesh.set_peers((*peers).clone(), now);
+        }
+        if let Some(watchers) = news(&mut self.applied.watchers, watchers) {
+            self.mesh.set_watchers((*watchers).clone());
         }
         if let Some(claims) = news(&mut self.applied.claims, claims)
             && let Err(error) = self.mesh.set_claims((*claims).clone(), now)
@@ -200,6 +204,7 @@ fn log_rejected(src: SocketAddr, rejected: &Rejected, limit: &mut RateLimit, now
         }
         Rejected::Malformed(_)
         | Rejected::Unauthenticated
+        | Rejected::Timing(_)
         | Rejected::OwnName
         | Rejected::ForeignSource(_) => {
             if let Some(suppressed) = limit.admit(now) {

@@ -53,6 +53,7 @@ impl Segment {
         LivenessConfig {
             node: node(index),
             timing: Timing::default(),
+            fast: false,
             keys: keys(7),
             bind: vec![self.address(index)],
             port: self.port,

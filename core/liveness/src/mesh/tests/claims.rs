@@ -223,7 +223,7 @@ fn a_process_that_restarts_is_presumed_to_own_what_its_predecessor_did_until_it_
 #[test]
 fn a_leaving_speaker_is_no_candidate_and_owns_what_it_owns() {
     let mut mesh = with_claims();
-    let leaving = |is_leaving| Body::Heartbeat(Heartbeat { claims_version: 1, is_leaving });
+    let leaving = |is_leaving| Body::Heartbeat(beat_of(1, is_leaving));
     events(&mut mesh);
     says(&mut mesh, leaving(true), 2, at(10)).unwrap();
     assert_eq!(events(&mut mesh), [Event::Leaving("node2".into())]);

@@ -20,7 +20,7 @@ enum Op {
 fn body() -> impl Strategy<Value = Body> {
     prop_oneof![
         6 => (0..3_u64, prop::bool::weighted(0.2))
-            .prop_map(|(claims_version, is_leaving)| Body::Heartbeat(Heartbeat { claims_version, is_leaving })),
+            .prop_map(|(claims_version, is_leaving)| Body::Heartbeat(beat_of(claims_version, is_leaving))),
         1 => Just(Body::Leave),
         3 => (0..3_u64, 0..2_u16, 1..3_u64).prop_map(|(version, page, epoch)| Body::Claims(ClaimsPage {
             version, page, pages: 2, entries: vec![([192, 0, 2, 240].into(), Epoch(epoch))],

@@ -51,3 +51,45 @@ fn without_any_pool_object_what_metallb_gave_is_not_judged() {
     objects.config.pools = vec![pool(&["10.0.0.0/24"])];
     assert_eq!(names(&objects.view(None)).1, "");
 }
+
+/// What worker1 says about 10.0.0.1.
+fn heard(state: &str) -> Arc<NodeState> {
+    let conflict = json!({"address": "10.0.0.1", "mac": "02:00:00:00:00:99", "state": state});
+    let link = json!({"name": "eth0", "up": true, "conflicts": [conflict]});
+    Arc::new(
+        serde_json::from_value(json!({"metadata": {"name": "worker1"}, "status": {"links": [link]}}))
+            .unwrap(),
+    )
+}
+
+#[test]
+fn a_host_that_has_the_only_address_of_a_pool_makes_it_no_mistake() {
+    let mut objects =
+        ControllerObjects { node_states: vec![heard("Contested")], ..ControllerObjects::default() };
+    objects.config.pools = vec![pool(&["10.0.0.1/32"])];
+    let view = objects.view(None);
+    let [object] = &view.config[..] else { panic!("{:?}", view.config) };
+    assert!(object.errors.is_empty(), "{:?}", object.errors);
+    assert_eq!(object.withheld.len(), 1);
+    assert_eq!(
+        (view.pools.iter().count(), view.pools.frozen().count()),
+        (0, 2),
+        "it gives nothing, and who has it keeps it"
+    );
+}
+
+#[test]
+fn what_a_host_has_is_withheld_and_what_it_had_is_given_last() {
+    for (state, expected) in [
+        ("Occupied", "10.0.0.2-10.0.0.3"),
+        ("Contested", "10.0.0.2-10.0.0.3"),
+        ("Released", "10.0.0.2-10.0.0.3 10.0.0.1-10.0.0.1"),
+    ] {
+        let mut objects =
+            ControllerObjects { node_states: vec![heard(state)], ..ControllerObjects::default() };
+        objects.config.pools = vec![pool(&["10.0.0.1-10.0.0.3"])];
+        let view = objects.view(None);
+        let ranges = view.pools.iter().flat_map(|pool| &pool.ranges).map(ToString::to_string);
+        assert_eq!(ranges.collect::<Vec<_>>().join(" "), expected, "{state}");
+    }
+}

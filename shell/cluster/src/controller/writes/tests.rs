@@ -1,5 +1,4 @@
 use super::*;
-use ferrolb_api::conditions::ADDRESS_ALLOCATED;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -19,12 +18,12 @@ fn allocated(list: &[&str]) -> ServiceStatus {
         addresses: addresses(list),
         former: Vec::new(),
         pool: Some("lb-pool".into()),
-        condition: Some(Condition {
+        conditions: vec![Condition {
             type_: ADDRESS_ALLOCATED,
             holds: true,
             reason: "Allocated",
             message: "Allocated from pool lb-pool.".into(),
-        }),
+        }],
     }
 }
 
@@ -77,10 +76,10 @@ fn a_condition_keeps_its_time_until_its_truth_changes() {
     };
     let mut wanted = allocated(&[]);
     let first = updated(&service(serde_json::json!({})), &wanted, at(1)).unwrap();
-    wanted.condition.as_mut().unwrap().message = "Allocated, again.".into();
+    wanted.conditions[0].message = "Allocated, again.".into();
     let reworded = updated(&first, &wanted, at(2)).unwrap();
     assert_eq!(time(&reworded), at(1));
-    wanted.condition.as_mut().unwrap().holds = false;
+    wanted.conditions[0].holds = false;
     assert_eq!(time(&updated(&reworded, &wanted, at(3)).unwrap()), at(3));
 }
 
@@ -139,8 +138,31 @@ fn our_condition_stays_where_it_is_among_those_of_others() {
     let conditions = written.status.as_mut().unwrap().conditions.as_mut().unwrap();
     conditions.push(meta::Condition { type_: "Other".into(), ..conditions[0].clone() });
     assert_eq!(updated(&written, &wanted, at(9)), None, "another that writes last starts no quarrel");
-    wanted.condition.as_mut().unwrap().message = "Allocated, again.".into();
+    wanted.conditions[0].message = "Allocated, again.".into();
     let reworded = updated(&written, &wanted, at(9)).unwrap().status.unwrap().conditions.unwrap();
     let types: Vec<_> = reworded.iter().map(|condition| condition.type_.as_str()).collect();
     assert_eq!(types, [ADDRESS_ALLOCATED, "Other"]);
+}
+
+#[test]
+fn one_of_our_conditions_comes_and_goes_and_the_other_stays_with_its_time() {
+    let mut wanted = allocated(&["10.0.0.1"]);
+    let first = updated(&service(serde_json::json!({})), &wanted, at(1)).unwrap();
+    wanted.conditions.push(Condition {
+        type_: ADDRESS_CONFLICT,
+        holds: true,
+        reason: "InUseByAnotherHost",
+        message: "Another host has it.".into(),
+    });
+    let said = |service: &Service| -> Vec<(String, Timestamp)> {
+        let conditions = service.status.as_ref().unwrap().conditions.as_ref().unwrap();
+        let pair = |one: &meta::Condition| (one.type_.clone(), one.last_transition_time.0);
+        conditions.iter().map(pair).collect()
+    };
+    let both = updated(&first, &wanted, at(2)).unwrap();
+    assert_eq!(said(&both), [(ADDRESS_ALLOCATED.into(), at(1)), (ADDRESS_CONFLICT.into(), at(2))]);
+    assert_eq!(updated(&both, &wanted, at(3)), None);
+    wanted.conditions.pop();
+    let over = updated(&both, &wanted, at(4)).unwrap();
+    assert_eq!(said(&over), [(ADDRESS_ALLOCATED.into(), at(1))]);
 }

@@ -1,0 +1,165 @@
+//! MetalLB's acceptance list, layer 2, numbers 22, 29 and 30: what is told about an announcement is what
+//! the client sees.
+
+#![expect(clippy::indexing_slicing, reason = "a serde_json::Value answers null where there is nothing")]
+
+use ferrolb_e2e::{Cluster, Kind, advertisement_yaml, eventually, pool_yaml, service_yaml};
+
+const V4: &str = "192.168.100.240";
+const V6: &str = "fd00:100::240";
+
+/// Number 22.
+#[test]
+fn the_service_l2_status_names_the_node_that_answers_and_goes_with_the_service() {
+    let cluster = Cluster::fresh();
+    cluster.create_pods_and_dual_pool();
+    cluster.apply(&advertisement_yaml("lb", ""));
+    cluster.create_dual_service("web", "");
+    cluster.wait_addresses("web", &[V4, V6]);
+    let node = cluster.announcer("web");
+    for address in [V4, V6] {
+        cluster.wait_answering("eth0", address, &[&format!("{node}/eth0")]);
+    }
+    let selector = "metallb.io/service-name=web,metallb.io/service-namespace=default";
+    let of_web = ["servicel2statuses.metallb.io", "-n", "ferrolb-system", "-l", selector];
+    let list = cluster.get(&of_web);
+    let status = &list["items"][0];
+    assert!(status["metadata"]["name"].as_str().is_some_and(|name| name.starts_with("l2-")), "{status}");
+    assert_eq!(status["metadata"]["labels"]["metallb.io/node"], node.as_str());
+    assert_eq!(status["status"]["serviceName"], "web");
+    assert_eq!(status["status"]["serviceNamespace"], "default");
+    assert!(status["status"]["interfaces"].is_null(), "the advertisement names none: {status}");
+    cluster.wait_event("web", &format!("announcing from node \"{node}\" with protocol \"layer2\""));
+
+    cluster.kubectl(&["delete", "service", "web"]);
+    eventually("the status is gone", || {
+        let left = cluster.get(&of_web)["items"].as_array().map_or(0, Vec::len);
+        if left == 0 { Ok(()) } else { Err(format!("{left} are left")) }
+    });
+    for address in [V4, V6] {
+        cluster.wait_answering("eth0", address, &[]);
+    }
+}
+
+/// What a process of FerroLB counts.
+fn metrics(cluster: &Cluster, host: &str, admin: &str) -> Result<String, String> {
+    let url = format!("http://{admin}/metrics");
+    let output = cluster.lab.exec(host, &["curl", "-sS", "--max-time", "2", &url]);
+    let output = output.map_err(|error| format!("{error:#}"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The series of this name and these labels; zero where there is none.
+fn counted(metrics: &str, series: &str) -> u64 {
+    let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
+    value.unwrap_or(0)
+}
+
+/// Waits until the leading controller counts these addresses of the pool `lb` as `assigned` and `available`.
+fn wait_counted(cluster: &Cluster, family: &str, expected: (u64, u64)) {
+    eventually(&format!("the controller counts {expected:?} of {family}"), || {
+        let lease = cluster.get(&["lease", "ferrolb-controller", "-n", "ferrolb-system"]);
+        let leader = lease["spec"]["holderIdentity"].as_str().ok_or("nobody leads")?.to_owned();
+        let pod = cluster.get(&["pod", &leader, "-n", "ferrolb-system"]);
+        let admin = format!("{}:9480", pod["status"]["podIP"].as_str().ok_or("it has no address")?);
+        let metrics = metrics(cluster, "master", &admin)?;
+        let of_pool = |status: &str| {
+            let labels = format!("pool=\"lb\",family=\"{family}\",status=\"{status}\"");
+            counted(&metrics, &format!("ferrolb_ipam_addresses{{{labels}}}"))
+        };
+        let found = (of_pool("assigned"), of_pool("available"));
+        if found == expected { Ok(()) } else { Err(format!("{found:?}")) }
+    });
+}
+
+/// Number 29, with FerroLB's own names: there are none of MetalLB's yet.
+#[test]
+fn metrics_count_what_the_client_sees_for_both_families() {
+    let cluster = Cluster::fresh();
+    cluster.create_pods_and_dual_pool();
+    cluster.apply(&advertisement_yaml("lb", ""));
+    let families = [("IPv4", "arp", V4, 11), ("IPv6", "ndp", V6, 17)];
+    for (family, protocol, address, all) in families {
+        let label = family.to_lowercase();
+        let of_node = |node: &str| metrics(&cluster, node, "127.0.0.1:9481");
+        let total = |node: &str, thing: &str| {
+            let series = format!("ferrolb_l2_{thing}_total{{interface=\"eth0\",protocol=\"{protocol}\"}}");
+            counted(&of_node(node).expect("it answers"), &series)
+        };
+        let nodes = cluster.lab.node_names();
+        let answered =
+            || nodes.iter().map(|node| (node.clone(), total(node, "responses"))).collect::<Vec<_>>();
+        wait_counted(&cluster, &label, (0, all));
+        let before = answered();
+        let capture = cluster.capture("client", "eth0");
+        cluster.apply(&service_yaml("web", "node-web-v1", &[&format!("ipFamilies: [{family}]")]));
+        cluster.wait_addresses("web", &[address]);
+        wait_counted(&cluster, &label, (1, all - 1));
+        let announcer = cluster.announcer("web");
+        cluster.wait_answering("eth0", address, &[&format!("{announcer}/eth0")]);
+        eventually("each node counts the answers that the client saw", || {
+            let seen = capture.of(Kind::Answer, address).len();
+            let counts: Vec<_> = answered();
+            let grown =
+                |(after, before): (&(String, u64), &(String, u64))| (after.0.clone(), after.1 - before.1);
+            let grown: Vec<_> = counts.iter().zip(&before).map(grown).collect();
+            let expected = |node: &String| if *node == announcer { seen as u64 } else { 0 };
+            let is_equal = grown.iter().all(|(node, count)| *count == expected(node));
+            if is_equal && seen > 0 { Ok(()) } else { Err(format!("{grown:?}, the client saw {seen}")) }
+        });
+        assert!(total(&announcer, "requests") >= total(&announcer, "responses"));
+        let announced = |node: &str| counted(&of_node(node).expect("it answers"), "ferrolb_plan_announced ");
+        for node in &nodes {
+            assert_eq!(announced(node), u64::from(*node == announcer), "{node}");
+        }
+        let announcements = of_node(&announcer).expect("it answers");
+        assert!(
+            announcements.contains("ferrolb_l2_announcements_total{interface=\"eth0\""),
+            "{announcements}"
+        );
+        cluster.kubectl(&["delete", "service", "web"]);
+        eventually("nobody counts an announced Service", || {
+            let still = nodes.iter().filter(|node| announced(node) > 0).collect::<Vec<_>>();
+            if still.is_empty() { Ok(()) } else { Err(format!("{still:?}")) }
+        });
+        wait_counted(&cluster, &label, (0, all));
+    }
+}
+
+/// Number 30.
+#[test]
+fn a_pool_asked_for_is_used_and_written_back_and_earlier_services_keep_their_addresses() {
+    let cluster = Cluster::fresh();
+    cluster.create_example("rs-web-v1.yaml");
+    cluster.apply(&advertisement_yaml("lb", ""));
+    cluster.apply(&pool_yaml("default", &["192.168.100.240/30", "fd00:100::240/126"]));
+    cluster.apply(&pool_yaml("asked", &["192.168.100.230/31", "fd00:100::250/127"]));
+    let closed = pool_yaml("closed", &["192.168.100.232/31", "fd00:100::252/127"]);
+    cluster.apply(&format!("{closed}  autoAssign: false\n"));
+    let cases = [
+        ("default", "IPv4", V4),
+        ("default", "IPv6", V6),
+        ("asked", "IPv4", "192.168.100.230"),
+        ("asked", "IPv6", "fd00:100::250"),
+        ("closed", "IPv4", "192.168.100.232"),
+        ("closed", "IPv6", "fd00:100::252"),
+    ];
+    let name = |pool: &str, family: &str| format!("{pool}-{}", family.to_lowercase());
+    for (pool, family, address) in cases {
+        let name = name(pool, family);
+        let yaml = service_yaml(&name, "node-web-v1", &[&format!("ipFamilies: [{family}]")]);
+        let metadata = format!("{{name: {name}, annotations: {{metallb.io/address-pool: {pool}}}}}");
+        cluster.apply(&yaml.replace(&format!("{{name: {name}}}"), &metadata));
+        cluster.wait_addresses(&name, &[address]);
+    }
+    for (pool, family, address) in cases {
+        let name = name(pool, family);
+        assert_eq!(cluster.addresses(&name), [address]);
+        let service = cluster.get(&["service", &name]);
+        assert_eq!(service["metadata"]["annotations"]["metallb.io/ip-allocated-from-pool"], pool);
+        let host = if family == "IPv6" { format!("[{address}]") } else { address.to_owned() };
+        cluster.curl(&format!("http://{host}"));
+        let announcer = cluster.announcer(&name);
+        cluster.wait_answering("eth0", address, &[&format!("{announcer}/eth0")]);
+    }
+}
