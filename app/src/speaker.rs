@@ -290,7 +290,9 @@ impl Speaker {
             report,
             metrics: metrics.own,
             pod: config.common.pod_name.clone(),
-            conditions: fast_liveness::condition(config.liveness_profile, refused.as_ref()).into_iter().collect(),
+            conditions: fast_liveness::condition(config.liveness_profile, refused.as_ref())
+                .into_iter()
+                .collect(),
             expires: None,
         };
         speaker.pass().await?;

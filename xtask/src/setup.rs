@@ -30,7 +30,7 @@ struct Package {
     why: &'static str,
 }
 
-const PACKAGES: [Package; 10] = [
+const PACKAGES: [Package; 9] = [
     Package {
         name: "ca-certificates",
         provides: "/etc/ssl/certs/ca-certificates.crt",
@@ -44,7 +44,6 @@ const PACKAGES: [Package; 10] = [
     Package { name: "curl", provides: "curl", why: "the lab's client" },
     Package { name: "iproute2", provides: "ip", why: "the lab's namespaces, links and routes" },
     Package { name: "iptables", provides: "iptables", why: "kube-proxy in iptables mode" },
-    Package { name: "keepalived", provides: "keepalived", why: "a peer of the failover benchmark" },
     Package { name: "kmod", provides: "modprobe", why: "kernel modules that are not loaded yet" },
     Package { name: "nftables", provides: "nft", why: "kube-proxy in nftables mode, the lab's packet loss" },
     Package { name: "python3-pip", provides: "pip3", why: "fetches a Go toolchain where none fits" },

@@ -14,7 +14,7 @@ use ferrolb_plan::interfaces::{announceable, subnets};
 use ferrolb_plan::{
     Action, Announcements, Exclusions, Holding, Ownership, Plan, Snapshot, Verdict, Withheld, diff, plan,
 };
-use ferrolb_vocab::{Epoch, Instant, Link, LinkFlag, NodeName, PoolName, ServiceKey};
+use ferrolb_vocab::{Epoch, Instant, InterfaceName, Link, LinkFlag, NodeName, PoolName, ServiceKey};
 use k8s_openapi::api::core::v1::ObjectReference;
 
 use super::conflicts::Conflicts;
@@ -150,7 +150,11 @@ impl Decider {
         let report = Report {
             node_state: self.node_state(&snapshot, facts),
             node_uid,
-            announced: planned.verdicts.iter().filter_map(announced).collect(),
+            announced: planned
+                .verdicts
+                .iter()
+                .filter_map(|verdict| announced(verdict, &facts.occupied))
+                .collect(),
         };
         let is_first = |(address, holding): &(&IpAddr, &Holding)| {
             holding.epoch == Epoch::FIRST && !self.held.contains_key(*address)
@@ -161,6 +165,7 @@ impl Decider {
         self.verdicts = planned.verdicts;
         let watchers = planned.watchers;
         let is_alone = self.isolation.is_alone();
+        let expires = [expires, self.isolation.expires()].into_iter().flatten().min();
         Pass { actions, claims, watchers, never_announced, is_alone, expires, report, notices }
     }
 
@@ -295,10 +300,21 @@ impl Decider {
     }
 }
 
+/// A Service that this node announces, with the interfaces that were asked for by name; not one
+/// whose addresses all belong to other hosts, which are `occupied`.
 fn announced(
     (service, verdict): (&ServiceKey, &Verdict),
-) -> Option<(ServiceKey, BTreeSet<ferrolb_vocab::InterfaceName>)> {
+    occupied: &[Conflict],
+) -> Option<(ServiceKey, BTreeSet<InterfaceName>)> {
     let Verdict::Announce(announcement) = verdict else { return None };
+    let is_ours = |address: IpAddr, interface: &InterfaceName| {
+        !occupied.iter().any(|conflict| conflict.address == address && conflict.interface == *interface)
+    };
+    let mut places =
+        announcement.interfaces.iter().flat_map(|(address, all)| all.iter().map(move |one| (*address, one)));
+    if !places.any(|(address, interface)| is_ours(address, interface)) {
+        return None;
+    }
     let interfaces = announcement.interfaces.values().flatten().cloned();
     let named = if announcement.is_restricted { interfaces.collect() } else { BTreeSet::new() };
     Some((service.clone(), named))

@@ -12,12 +12,19 @@ use ferrolb_vocab::Instant;
 /// every 10 s while peers are heard, and peers that are not watched closely are missed seconds later.
 pub const TOGETHER: Duration = Duration::from_secs(15);
 
+/// How long a node that was cut off waits once it hears something: to know what the others own before it takes anything,
+/// it has to hear all of them, and a peer that was dead is alive after some heartbeats that come slowly at first.
+pub const RETURN_GRACE: Duration = Duration::from_secs(2);
+
 /// What is remembered of the peers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Isolation {
     hears_peers: bool,
     /// When the last peer fell silent.
     alone_since: Option<Instant>,
+    is_cut_off: bool,
+    /// When a node that was cut off heard something again.
+    back_since: Option<Instant>,
 }
 
 impl Isolation {
@@ -33,7 +40,21 @@ impl Isolation {
         let together = |(alone, silent): (Instant, Instant)| {
             alone.saturating_since(silent).max(silent.saturating_since(alone)) <= TOGETHER
         };
-        self.alone_since.zip(gateway_silent_since).is_some_and(together)
+        if self.alone_since.zip(gateway_silent_since).is_some_and(together) {
+            (self.is_cut_off, self.back_since) = (true, None);
+        } else if self.is_cut_off {
+            let since = *self.back_since.get_or_insert(now);
+            if now.saturating_since(since) >= RETURN_GRACE {
+                (self.is_cut_off, self.back_since) = (false, None);
+            }
+        }
+        self.is_cut_off
+    }
+
+    /// When to judge again, whatever happens.
+    #[must_use]
+    pub fn expires(&self) -> Option<Instant> {
+        self.back_since.map(|since| since + RETURN_GRACE)
     }
 
     /// Whether there were peers and none is alive: what the gateway says is wanted soon.
@@ -84,10 +105,13 @@ mod tests {
             assert!(isolation.judge(false, Some(at(1)), at(5)));
             isolation
         };
-        assert!(!cut_off().judge(false, None, at(6)), "the gateway");
-        let mut by_peer = cut_off();
-        assert!(!by_peer.judge(true, Some(at(1)), at(6)), "a peer");
-        assert!(!by_peer.is_alone());
+        for (hears_peers, silent, what) in [(false, None, "the gateway"), (true, Some(at(1)), "a peer")] {
+            let mut back = cut_off();
+            assert!(back.judge(hears_peers, silent, at(6)), "{what}: it has yet to hear all the others");
+            assert_eq!(back.expires(), Some(at(8)));
+            assert!(!back.judge(hears_peers, silent, at(8)), "{what}");
+            assert_eq!((back.expires(), back.is_alone()), (None, !hears_peers), "{what}");
+        }
         assert!(cut_off().judge(false, Some(at(1)), at(9_999)), "it lasts otherwise");
     }
 }

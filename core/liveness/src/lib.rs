@@ -1,9 +1,9 @@
 //! Speakers watching speakers: which nodes are alive and what they own, told on the node network.
 //!
-//! A [`Mesh`] is one speaker's view. It sends a heartbeat to every peer each
-//! [`Timing::interval`] and takes a peer for dead when it hears none for
-//! [`Timing::detection`], or at once when the peer says that it leaves, or when the kernel of its
-//! node says that the process is gone:
+//! A [`Mesh`] is one speaker's view. It sends a heartbeat to each peer that watches it each
+//! [`Timing::interval`], and to the others seldom, and says so. It takes a peer for dead when it
+//! hears none for as long as that one has said, or at once when the peer says that it leaves, or
+//! when the kernel of its node says that the process is gone:
 //!
 //! ```text
 //!             heartbeat                     heartbeat
@@ -41,8 +41,12 @@
 //! - Clocks may jump: [`ferrolb_vocab::Instant`] is monotonic. A clock set back in a reboot gives
 //!   a lower incarnation, which is believed [`FORGET_AFTER`] the death of the higher one.
 //!
-//! What is absent: sockets, a clock, the choice of owners, and a choice of who watches whom
-//! (everyone watches everyone: n·(n−1) datagrams per interval in the cluster).
+//! # Who watches whom
+//! In a small cluster everyone everyone. In a larger one those who have to act when a speaker
+//! dies, and a few who tell the rest; everyone is heard by everyone in a slow round. See
+//! [`Watching`] and [`Mesh::set_watchers`].
+//!
+//! What is absent: sockets, a clock, the choice of owners, and of those who are next to own.
 //!
 //! # Layout
 //! [`timing`] is how often and how long; [`key`] is whom to believe; `peer` is what is known of

@@ -206,7 +206,11 @@ impl Mesh {
         self.claims.handle_timeout(now);
         let peers = self.peers.iter_mut().flatten();
         let silent = peers.filter_map(|(node, peer)| peer.handle_timeout(now).then(|| node.clone()));
-        for node in silent.collect::<Vec<_>>() {
+        let silent: Vec<_> = silent.collect();
+        if !silent.is_empty() {
+            self.doubt_all_if_alone(now);
+        }
+        for node in silent {
             self.tell_death(&node, now);
             self.events.push_back(Event::Dead { node, why: DeadReason::Silent });
             self.revision += 1;

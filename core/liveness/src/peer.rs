@@ -16,6 +16,9 @@ use refusals::{Meaning, Refusals};
 pub(crate) mod claims;
 pub(crate) mod outbox;
 pub(crate) mod refusals;
+mod state;
+
+pub use state::{DeadReason, PeerState};
 
 /// Heartbeats with consecutive sequence numbers that bring a dead peer back in the incarnation in
 /// which it died. One would let a path that passes a packet now and then flap its addresses to
@@ -32,52 +35,6 @@ pub const FORGET_AFTER: Duration = Duration::from_secs(10);
 /// Intervals that a peer has left to be heard when it was this speaker that slept: the heartbeat
 /// of the first may be lost or late.
 pub const GRACE_INTERVALS: u32 = 2;
-
-/// Whether a peer may own addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PeerState {
-    /// Not heard yet, and not long enough a peer to be missed: presumed alive.
-    Unknown,
-    /// Heard within the detection time.
-    Alive,
-    /// Taken for dead.
-    Dead(DeadReason),
-}
-
-/// Why a peer is taken for dead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DeadReason {
-    /// Nothing was heard for the detection time.
-    Silent,
-    /// It said that it leaves.
-    Left,
-    /// The kernel of its node says that nobody listens any more.
-    ProcessGone,
-}
-
-impl PeerState {
-    /// The state's name, for logs and metrics.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Alive => "alive",
-            Self::Dead(_) => "dead",
-        }
-    }
-}
-
-impl DeadReason {
-    /// The reason's name, for logs and metrics.
-    #[must_use]
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::Silent => "Silent",
-            Self::Left => "Left",
-            Self::ProcessGone => "ProcessGone",
-        }
-    }
-}
 
 /// One peer: where it is, what it said last, and what follows from that.
 #[derive(Clone, Debug)]
@@ -330,6 +287,11 @@ impl Peer {
     /// Whether the peer is up and about to leave.
     pub(crate) const fn is_leaving(&self) -> bool {
         self.is_leaving && matches!(self.phase, Phase::Alive { .. })
+    }
+
+    /// Whether the peer says that it is heard more often than at `interval`.
+    pub(crate) fn is_heard_within(&self, interval: Duration) -> bool {
+        self.timing.interval() < interval
     }
 
     /// The peer's place on the ring.

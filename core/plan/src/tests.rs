@@ -399,3 +399,4 @@ fn a_bad_exclusion_pattern_is_named() {
 }
 
 mod ownership;
+mod watchers;

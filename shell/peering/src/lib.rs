@@ -10,4 +10,6 @@
 pub mod handover;
 pub mod liveness;
 
-pub use liveness::{Liveness, LivenessConfig, LivenessHandle, LivenessMetrics, LivenessView, RealtimeError, SpawnError};
+pub use liveness::{
+    Liveness, LivenessConfig, LivenessHandle, LivenessMetrics, LivenessView, RealtimeError, SpawnError,
+};

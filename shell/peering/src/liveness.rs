@@ -150,6 +150,9 @@ pub enum SpawnError {
     /// The system has no resources for the thread or its wake-up.
     #[error("the liveness thread could not be started")]
     Thread(#[source] io::Error),
+    /// The thread has ended before it began, which only a panic in it explains.
+    #[error("the liveness thread has ended; the log says why")]
+    ThreadGone,
 }
 
 /// Opens the sockets and starts the driver, which is quiet and knows no peer at first.
@@ -169,7 +172,7 @@ pub fn spawn(config: LivenessConfig, metrics: LivenessMetrics) -> Result<Livenes
     let driver =
         Driver::new(mesh, sockets, metrics, driver::Channels { wanted: wanted_by_handle, view, events });
     // The thread waits for this and for nothing else.
-    thread.send(driver).map_err(|_| SpawnError::Thread(io::ErrorKind::BrokenPipe.into()))?;
+    thread.send(driver).map_err(|_driver| SpawnError::ThreadGone)?;
     let handle = LivenessHandle { wanted, waker, view: view_receiver.clone(), families, port: config.port };
     Ok(Liveness { handle, view: view_receiver, events: event_receiver, refused })
 }
@@ -187,7 +190,7 @@ fn start_thread(fast: bool) -> Result<(SyncSender<Driver>, Option<RealtimeError>
         }
     };
     thread::Builder::new().name("liveness".to_owned()).spawn(run).map_err(SpawnError::Thread)?;
-    let refused = reports.recv().map_err(|_| SpawnError::Thread(io::ErrorKind::BrokenPipe.into()))?;
+    let refused = reports.recv().map_err(|_closed| SpawnError::ThreadGone)?;
     Ok((driver, refused))
 }
 

@@ -355,33 +355,11 @@ fn texts(output: &Output) -> (String, String) {
 }
 
 mod capture;
+mod layer2;
 mod second_lan;
 mod speakers;
 
 pub use capture::{Capture, Frame, Kind};
+pub use layer2::{V4, V6, advertisement_yaml, on_nodes};
 pub use second_lan::SecondLan;
 pub use speakers::Stopped;
-
-/// An L2Advertisement in MetalLB's namespace; `spec` in one line, as `ipAddressPools: [a]`.
-#[must_use]
-pub fn advertisement_yaml(name: &str, spec: &str) -> String {
-    format!(
-        "apiVersion: metallb.io/v1beta1\nkind: L2Advertisement\n\
-         metadata: {{name: {name}, namespace: metallb-system}}\nspec: {{{spec}}}\n"
-    )
-}
-
-impl Cluster {
-    /// Three Pods, app=node-web-v1, and a pool `lb` of both families, which nothing advertises yet.
-    pub fn create_pods_and_dual_pool(&self) {
-        self.create_example("rs-web-v1.yaml");
-        self.apply(&pool_yaml("lb", &["192.168.100.240-192.168.100.250", "fd00:100::240-fd00:100::250"]));
-    }
-
-    /// A Service of both families for those Pods, with `labels`, as in `a: b`.
-    pub fn create_dual_service(&self, name: &str, labels: &str) {
-        let yaml = service_yaml(name, "node-web-v1", &["ipFamilyPolicy: RequireDualStack"]);
-        let metadata = format!("{{name: {name}, labels: {{{labels}}}}}");
-        self.apply(&yaml.replace(&format!("{{name: {name}}}"), &metadata));
-    }
-}

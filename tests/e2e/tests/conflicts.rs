@@ -86,6 +86,7 @@ fn an_address_that_a_host_has_is_neither_announced_nor_given_until_it_is_free() 
     cluster.wait_addresses("second", &[NEXT]);
     cluster.curl(&format!("http://{NEXT}"));
     assert!(!capture.of(Kind::Probe, LB).is_empty(), "it was probed for");
+    assert_eq!(conflict_events(&cluster, "svc-lb"), 1, "{:?}", cluster.events("svc-lb"));
     // A successor takes over what is owned, and knows that this was never announced.
     let speakers = ["-n", "ferrolb-system", "daemonset/speaker"];
     cluster.kubectl(&[&["rollout", "restart"], &speakers[..]].concat());
@@ -105,7 +106,6 @@ fn an_address_that_a_host_has_is_neither_announced_nor_given_until_it_is_free() 
     say(&format!("answered {:.1} s after the host gave it up", freed.elapsed().as_secs_f64()));
     wait_no_conflict(&cluster, "svc-lb");
     cluster.wait_condition(&pool, "Accepted", "True Valid");
-    assert_eq!(conflict_events(&cluster, "svc-lb"), 1, "one, that counts: {:?}", cluster.events("svc-lb"));
 }
 
 #[test]

@@ -3,11 +3,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "a serde_json::Value answers null where there is nothing")]
 
-use ferrolb_e2e::{Cluster, advertisement_yaml, eventually};
-
-const V4: &str = "192.168.100.240";
-const V6: &str = "fd00:100::240";
-const MASTER_ONLY: &str = "nodeSelectors: [{matchLabels: {kubernetes.io/hostname: master}}]";
+use ferrolb_e2e::{Cluster, V4, V6, advertisement_yaml, eventually, on_nodes};
 
 /// The pool `lb`, three Pods, and the Service `web` with the first addresses.
 fn with_web() -> Cluster {
@@ -86,10 +82,9 @@ fn the_interfaces_of_two_advertisements_are_united() {
 fn the_selected_node_answers_on_the_selected_interface() {
     let cluster = with_web();
     let _second = cluster.second_lan();
-    cluster.apply(&advertisement_yaml("lb", &format!("interfaces: [eth1], {MASTER_ONLY}")));
+    cluster.apply(&advertisement_yaml("lb", &format!("interfaces: [eth1], {}", on_nodes(&["master"]))));
     wait_answering(&cluster, &[], &["master/eth1"]);
-    let on_worker = MASTER_ONLY.replace("master", "worker1");
-    cluster.apply(&advertisement_yaml("lb", &format!("interfaces: [eth0], {on_worker}")));
+    cluster.apply(&advertisement_yaml("lb", &format!("interfaces: [eth0], {}", on_nodes(&["worker1"]))));
     wait_answering(&cluster, &["worker1/eth0"], &[]);
 }
 

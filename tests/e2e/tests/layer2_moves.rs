@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ferrolb_e2e::{Capture, Cluster, Frame, Kind, advertisement_yaml, eventually, pool_yaml, say, stays};
+use ferrolb_e2e::{
+    Capture, Cluster, Frame, Kind, V4, V6, advertisement_yaml, eventually, pool_yaml, say, stays,
+};
 
-const V4: &str = "192.168.100.240";
-const V6: &str = "fd00:100::240";
 const BOTH: [&str; 2] = [V4, V6];
 const CONFLICT: &str = "ferrolb.io/AddressConflict";
 /// A killed speaker's addresses are announced elsewhere within this.
@@ -23,12 +23,6 @@ fn with_web() -> Cluster {
     cluster.wait_addresses("web", &BOTH);
     wait_node(&cluster, "master");
     cluster
-}
-
-/// From now on the first node in the order owns an address whenever it can, as with MetalLB.
-fn fail_back(cluster: &Cluster) {
-    let object = ["l2advertisement", "lb", "-n", "metallb-system"];
-    cluster.kubectl(&[&["annotate"], &object[..], &["ferrolb.io/failback=true"]].concat());
 }
 
 /// Waits until `node` announces and answers for both addresses, alone, and they are reached.
@@ -62,7 +56,7 @@ fn set_network_unavailable(cluster: &Cluster, node: &str, status: &str) {
 #[test]
 fn an_unavailable_network_moves_the_answers_and_they_come_back() {
     let cluster = with_web();
-    fail_back(&cluster);
+    cluster.fail_back();
     let away = cluster.capture("client", "eth0");
     set_network_unavailable(&cluster, "master", "True");
     wait_takeover(&cluster, &away, "worker2");
@@ -77,7 +71,7 @@ fn an_unavailable_network_moves_the_answers_and_they_come_back() {
 #[test]
 fn the_exclusion_label_moves_the_answers_and_they_come_back() {
     let cluster = with_web();
-    fail_back(&cluster);
+    cluster.fail_back();
     let label = "node.kubernetes.io/exclude-from-external-load-balancers";
     let away = cluster.capture("client", "eth0");
     cluster.kubectl(&["label", "node", "master", &format!("{label}=")]);
@@ -94,7 +88,7 @@ fn the_exclusion_label_moves_the_answers_and_they_come_back() {
 #[test]
 fn the_answers_leave_a_tainted_node_whose_speaker_is_deleted_and_come_back() {
     let cluster = with_web();
-    fail_back(&cluster);
+    cluster.fail_back();
     let taint = "ferrolb.io/drain=now:NoSchedule";
     let away = cluster.capture("client", "eth0");
     cluster.kubectl(&["taint", "node", "master", taint]);

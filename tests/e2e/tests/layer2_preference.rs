@@ -4,10 +4,8 @@
 
 use std::time::Duration;
 
-use ferrolb_e2e::{Cluster, advertisement_yaml, stays};
+use ferrolb_e2e::{Cluster, V4, V6, advertisement_yaml, on_nodes, stays};
 
-const V4: &str = "192.168.100.240";
-const V6: &str = "fd00:100::240";
 const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 /// A wrong turn would show in the next pass, which comes at once.
 const A_FEW_PASSES: Duration = Duration::from_secs(1);
@@ -18,13 +16,6 @@ fn preferring(preferences: &[(&str, u8)]) -> String {
         format!("{{weight: {weight}, preference: {{matchLabels: {{{label}}}}}}}")
     };
     format!("preferredNodeSelectors: [{}]", preferences.iter().map(one).collect::<Vec<_>>().join(", "))
-}
-
-/// `nodeSelectors` for these nodes.
-fn on(nodes: &[&str]) -> String {
-    let names = nodes.join(", ");
-    let key = "key: kubernetes.io/hostname";
-    format!("nodeSelectors: [{{matchExpressions: [{{{key}, operator: In, values: [{names}]}}]}}]")
 }
 
 fn label(cluster: &Cluster, node: &str, label: &str) {
@@ -61,14 +52,7 @@ fn wait_node(cluster: &Cluster, node: &str) {
 #[test]
 fn the_preferred_node_announces_and_without_its_label_the_first_by_hash() {
     let cluster = with_web(&[("worker1", "edge=yes")], &preferring(&[("edge: 'yes'", 10)]));
-    cluster.kubectl(&[
-        "annotate",
-        "l2advertisement",
-        "lb",
-        "-n",
-        "metallb-system",
-        "ferrolb.io/failback=true",
-    ]);
+    cluster.fail_back();
     wait_node(&cluster, "worker1");
     label(&cluster, "worker1", "edge-");
     wait_node(&cluster, "master");
@@ -108,8 +92,11 @@ fn a_change_of_the_preference_moves_the_address() {
 #[test]
 fn node_selectors_stay_a_filter_and_the_preference_orders_the_rest() {
     let labels = [("worker1", "edge=some"), ("master", "edge=most")];
-    let spec =
-        format!("{}, {}", on(&["worker1", "worker2"]), preferring(&[("edge: most", 100), ("edge: some", 1)]));
+    let spec = format!(
+        "{}, {}",
+        on_nodes(&["worker1", "worker2"]),
+        preferring(&[("edge: most", 100), ("edge: some", 1)])
+    );
     let cluster = with_web(&labels, &spec);
     wait_node(&cluster, "worker1");
 }
@@ -117,7 +104,7 @@ fn node_selectors_stay_a_filter_and_the_preference_orders_the_rest() {
 /// Number 46.
 #[test]
 fn a_preference_outside_the_selected_nodes_has_no_effect() {
-    let spec = format!("{}, {}", on(&["worker1", "worker2"]), preferring(&[("edge: 'yes'", 100)]));
+    let spec = format!("{}, {}", on_nodes(&["worker1", "worker2"]), preferring(&[("edge: 'yes'", 100)]));
     let cluster = with_web(&[("master", "edge=yes")], &spec);
     wait_node(&cluster, "worker2");
 }

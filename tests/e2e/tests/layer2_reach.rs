@@ -1,10 +1,7 @@
 //! MetalLB's acceptance list, layer 2, numbers 21, 23, 24, 27 and 28: addresses are reached, and one node
 //! answers for each. Number 31 is in `service_life`.
 
-use ferrolb_e2e::{Cluster, advertisement_yaml, eventually, pool_yaml, service_yaml};
-
-const V4: &str = "192.168.100.240";
-const V6: &str = "fd00:100::240";
+use ferrolb_e2e::{Cluster, V4, V6, advertisement_yaml, eventually, pool_yaml, service_yaml};
 
 /// Asserts that the announcer of `service` answers for `addresses`, and nobody else does.
 fn only_the_announcer_answers(cluster: &Cluster, service: &str, addresses: &[&str]) {
@@ -108,5 +105,26 @@ fn services_that_share_an_address_are_announced_from_one_node() {
             cluster.wait_announcer(name, &announcer);
             only_the_announcer_answers(&cluster, name, &[address]);
         }
+    }
+}
+
+/// Not on the list, but what "nobody else answers" stands on.
+#[test]
+fn a_second_host_that_answers_is_seen() {
+    let cluster = Cluster::fresh();
+    cluster.create_pods_and_dual_pool();
+    cluster.apply(&advertisement_yaml("lb", ""));
+    cluster.create_dual_service("web", "");
+    let node = format!("{}/eth0", cluster.announcer("web"));
+    for address in [V4, V6] {
+        cluster.wait_answering("eth0", address, &[&node]);
+        let on_router = |verb| cluster.lab.exec("router", &["ip", "address", verb, address, "dev", "eth0"]);
+        on_router("add").expect("the router is there");
+        let found = std::panic::catch_unwind(|| {
+            cluster.wait_answering("eth0", address, &[&node, &cluster.mac("router", "eth0")]);
+        });
+        on_router("del").expect("the router is there");
+        assert!(found.is_ok(), "only one of two that answer was seen");
+        cluster.wait_answering("eth0", address, &[&node]);
     }
 }

@@ -3,19 +3,10 @@
 
 use std::time::Duration;
 
-use ferrolb_e2e::{Cluster, Kind, advertisement_yaml, pool_yaml, stays};
+use ferrolb_e2e::{Cluster, Kind, V4, V6, advertisement_yaml, on_nodes, pool_yaml, stays};
 
-const V4: &str = "192.168.100.240";
-const V6: &str = "fd00:100::240";
 /// How long an announcement that must not be is looked for: one that probes first takes 0.8 s.
 const NOBODY: Duration = Duration::from_secs(2);
-
-/// `nodeSelectors` for these nodes.
-fn on(nodes: &[&str]) -> String {
-    let names = nodes.join(", ");
-    let key = "key: kubernetes.io/hostname";
-    format!("nodeSelectors: [{{matchExpressions: [{{{key}, operator: In, values: [{names}]}}]}}]")
-}
 
 /// `serviceSelectors` for Services with any of these labels, each as `a: b`.
 fn of_services(labels: &[&str]) -> String {
@@ -64,7 +55,7 @@ fn wait_nobody(cluster: &Cluster) {
 fn the_selected_node_announces_whichever_it_is() {
     let cluster = with_web("");
     for node in ["worker1", "master", "worker2"] {
-        cluster.apply(&advertisement_yaml("lb", &on(&[node])));
+        cluster.apply(&advertisement_yaml("lb", &on_nodes(&[node])));
         wait_node(&cluster, node);
     }
 }
@@ -73,8 +64,8 @@ fn the_selected_node_announces_whichever_it_is() {
 #[test]
 fn the_nodes_of_two_advertisements_are_united() {
     let cluster = with_web("");
-    cluster.apply(&advertisement_yaml("one", &on(&["worker1"])));
-    cluster.apply(&advertisement_yaml("two", &on(&["worker2"])));
+    cluster.apply(&advertisement_yaml("one", &on_nodes(&["worker1"])));
+    cluster.apply(&advertisement_yaml("two", &on_nodes(&["worker2"])));
     wait_node(&cluster, "worker1");
     // The owner's advertisement goes: the other's node may as well.
     cluster.kubectl(&["delete", "l2advertisement", "one", "-n", "metallb-system"]);
@@ -114,7 +105,7 @@ fn of_two_advertisements_on_different_nodes_exactly_one_node_announces() {
     let cluster = with_web("tier: front");
     let of_front = of_services(&["tier: front"]);
     for (name, node) in [("one", "worker1"), ("two", "worker2")] {
-        cluster.apply(&advertisement_yaml(name, &format!("{}, {of_front}", on(&[node]))));
+        cluster.apply(&advertisement_yaml(name, &format!("{}, {of_front}", on_nodes(&[node]))));
     }
     let announcer = cluster.announcer("web");
     assert!(announcer.starts_with("worker"), "{announcer}");
@@ -130,7 +121,7 @@ fn of_two_advertisements_on_different_nodes_exactly_one_node_announces() {
 #[test]
 fn nobody_announces_what_no_advertisement_selects_on_any_node() {
     let cluster = with_web("tier: front");
-    let front_nowhere = format!("{}, {}", on(&["elsewhere"]), of_services(&["tier: front"]));
+    let front_nowhere = format!("{}, {}", on_nodes(&["elsewhere"]), of_services(&["tier: front"]));
     let back_everywhere = of_services(&["tier: back"]);
     cluster.apply(&advertisement_yaml("front-nowhere", &front_nowhere));
     cluster.apply(&advertisement_yaml("back-everywhere", &back_everywhere));

@@ -3,10 +3,9 @@
 
 #![expect(clippy::indexing_slicing, reason = "a serde_json::Value answers null where there is nothing")]
 
-use ferrolb_e2e::{Cluster, Kind, advertisement_yaml, eventually, pool_yaml, service_yaml};
+use std::collections::BTreeMap;
 
-const V4: &str = "192.168.100.240";
-const V6: &str = "fd00:100::240";
+use ferrolb_e2e::{Cluster, Kind, V4, V6, advertisement_yaml, eventually, pool_yaml, service_yaml};
 
 /// Number 22.
 #[test]
@@ -78,52 +77,58 @@ fn metrics_count_what_the_client_sees_for_both_families() {
     let cluster = Cluster::fresh();
     cluster.create_pods_and_dual_pool();
     cluster.apply(&advertisement_yaml("lb", ""));
-    let families = [("IPv4", "arp", V4, 11), ("IPv6", "ndp", V6, 17)];
-    for (family, protocol, address, all) in families {
-        let label = family.to_lowercase();
-        let of_node = |node: &str| metrics(&cluster, node, "127.0.0.1:9481");
-        let total = |node: &str, thing: &str| {
-            let series = format!("ferrolb_l2_{thing}_total{{interface=\"eth0\",protocol=\"{protocol}\"}}");
-            counted(&of_node(node).expect("it answers"), &series)
-        };
-        let nodes = cluster.lab.node_names();
-        let answered =
-            || nodes.iter().map(|node| (node.clone(), total(node, "responses"))).collect::<Vec<_>>();
-        wait_counted(&cluster, &label, (0, all));
-        let before = answered();
+    for (family, label, address, all) in [("IPv4", "ipv4", V4, 11), ("IPv6", "ipv6", V6, 17)] {
+        wait_counted(&cluster, label, (0, all));
+        let before = answers(&cluster, label);
         let capture = cluster.capture("client", "eth0");
         cluster.apply(&service_yaml("web", "node-web-v1", &[&format!("ipFamilies: [{family}]")]));
         cluster.wait_addresses("web", &[address]);
-        wait_counted(&cluster, &label, (1, all - 1));
+        wait_counted(&cluster, label, (1, all - 1));
         let announcer = cluster.announcer("web");
         cluster.wait_answering("eth0", address, &[&format!("{announcer}/eth0")]);
         eventually("each node counts the answers that the client saw", || {
-            let seen = capture.of(Kind::Answer, address).len();
-            let counts: Vec<_> = answered();
-            let grown =
-                |(after, before): (&(String, u64), &(String, u64))| (after.0.clone(), after.1 - before.1);
-            let grown: Vec<_> = counts.iter().zip(&before).map(grown).collect();
-            let expected = |node: &String| if *node == announcer { seen as u64 } else { 0 };
-            let is_equal = grown.iter().all(|(node, count)| *count == expected(node));
-            if is_equal && seen > 0 { Ok(()) } else { Err(format!("{grown:?}, the client saw {seen}")) }
+            let seen = capture.of(Kind::Answer, address).len() as u64;
+            let mut expected = before.clone();
+            *expected.entry(announcer.clone()).or_default() += seen;
+            let found = answers(&cluster, label);
+            if found == expected { Ok(()) } else { Err(format!("{found:?} in place of {expected:?}")) }
         });
-        assert!(total(&announcer, "requests") >= total(&announcer, "responses"));
-        let announced = |node: &str| counted(&of_node(node).expect("it answers"), "ferrolb_plan_announced ");
-        for node in &nodes {
-            assert_eq!(announced(node), u64::from(*node == announcer), "{node}");
+        wait_announced(&cluster, &[&announcer]);
+        let of_announcer = of_node(&cluster, &announcer).expect("it answers");
+        for thing in ["requests", "announcements"] {
+            let series = format!("ferrolb_l2_{thing}_total{{interface=\"eth0\"");
+            assert!(of_announcer.contains(&series), "{series} is missing\n{of_announcer}");
         }
-        let announcements = of_node(&announcer).expect("it answers");
-        assert!(
-            announcements.contains("ferrolb_l2_announcements_total{interface=\"eth0\""),
-            "{announcements}"
-        );
         cluster.kubectl(&["delete", "service", "web"]);
-        eventually("nobody counts an announced Service", || {
-            let still = nodes.iter().filter(|node| announced(node) > 0).collect::<Vec<_>>();
-            if still.is_empty() { Ok(()) } else { Err(format!("{still:?}")) }
-        });
-        wait_counted(&cluster, &label, (0, all));
+        wait_announced(&cluster, &[]);
+        wait_counted(&cluster, label, (0, all));
     }
+}
+
+/// What a node's speaker counts.
+fn of_node(cluster: &Cluster, node: &str) -> Result<String, String> {
+    metrics(cluster, node, "127.0.0.1:9481")
+}
+
+/// How many questions of a family each node has answered.
+fn answers(cluster: &Cluster, family: &str) -> BTreeMap<String, u64> {
+    let protocol = if family == "ipv6" { "ndp" } else { "arp" };
+    let series = format!("ferrolb_l2_responses_total{{interface=\"eth0\",protocol=\"{protocol}\"}}");
+    let of = |node: &String| counted(&of_node(cluster, node).expect("it answers"), &series);
+    cluster.lab.node_names().into_iter().map(|node| (node.clone(), of(&node))).collect()
+}
+
+/// Waits until just these nodes count a Service that they announce.
+fn wait_announced(cluster: &Cluster, expected: &[&str]) {
+    eventually(&format!("{expected:?} count a Service that they announce"), || {
+        let mut found = Vec::new();
+        for node in cluster.lab.node_names() {
+            if counted(&of_node(cluster, &node)?, "ferrolb_plan_announced ") > 0 {
+                found.push(node);
+            }
+        }
+        if found == expected { Ok(()) } else { Err(format!("{found:?}")) }
+    });
 }
 
 /// Number 30.

@@ -6,7 +6,7 @@
 //! when it does. All of it follows from one number, so that what failed can be seen again.
 //!
 //! # Layout
-//! [`random`] is where chance comes from; [`network`] carries datagrams or does not; [`speaker`] is
+//! `cluster` is what the API server says at first; [`random`] is where chance comes from; [`network`] carries datagrams or does not; [`speaker`] is
 //! one node; [`world`] drives all of them through time; [`scenario`] is what happens to them;
 //! [`monitor`] watches who answers for each address, and says what must not be.
 
@@ -16,6 +16,7 @@
     reason = "the harness of tests is a test: what cannot be must stop it"
 )]
 
+mod cluster;
 pub mod monitor;
 pub mod network;
 pub mod random;

@@ -19,7 +19,7 @@ pub const SETTLED_AFTER: Duration = Duration::from_millis(1_000);
 
 /// A node that hears neither a peer nor the gateway answers no longer than so: the detection of its peers' deaths,
 /// and then four questions to the gateway, a second apart.
-pub const CUT_OFF_MAX: Duration = Duration::from_millis(2_500);
+pub const CUT_OFF_MAX: Duration = Duration::from_millis(3_500);
 
 /// What must not be, and was.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,13 +1,14 @@
 //! All speakers, the network between them, and time.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ferrolb_liveness::Transmit;
-use ferrolb_plan::{Advertisements, L2Advertisement, Node as PlanNode, Pool, Service, ServingEndpoints};
-use ferrolb_vocab::{Instant, ObjectName, PoolName, ServiceKey};
+use ferrolb_plan::Node as PlanNode;
+use ferrolb_vocab::Instant;
 
+use crate::cluster::{addresses, cluster};
 use crate::monitor::{Answers, CUT_OFF_MAX, Monitor, SETTLED_AFTER, Violation};
 use crate::network::{Network, Node};
 use crate::random::Random;
@@ -386,26 +387,3 @@ impl World {
 
 /// Lines of history in a report.
 const HISTORY_MAX: usize = 60;
-
-fn addresses(scenario: &Scenario) -> BTreeSet<IpAddr> {
-    let last = |number: usize| u8::try_from(number).expect("few");
-    (0..scenario.addresses).map(|number| Ipv4Addr::new(192, 168, 100, 200 + last(number)).into()).collect()
-}
-
-/// One Service for each address, which any node may announce.
-fn cluster(scenario: &Scenario) -> SpeakerViewParts {
-    let service = |address: IpAddr| {
-        let endpoints = ServingEndpoints { any: true, nodes: BTreeSet::new() };
-        let service = Service { addresses: vec![address], endpoints, ..Service::default() };
-        (ServiceKey::new("default", format!("of-{address}").replace('.', "-")), service)
-    };
-    let range = "192.168.100.200-192.168.100.250".parse().expect("a range");
-    let pool = Pool { namespace: "metallb-system".into(), labels: BTreeMap::new(), ranges: vec![range] };
-    let advertisement = (ObjectName::new("metallb-system", "all"), L2Advertisement::default());
-    SpeakerViewParts {
-        services: addresses(scenario).into_iter().map(service).collect(),
-        pools: [(PoolName::from("pool"), pool)].into(),
-        advertisements: Advertisements { l2: [advertisement].into(), any_object: true },
-        nodes: (0..scenario.nodes).map(|node| (name(node), PlanNode::default())).collect(),
-    }
-}

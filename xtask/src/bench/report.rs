@@ -95,7 +95,7 @@ impl Report {
 }
 
 impl Report {
-    /// The rows as a table of a page: median, and in brackets the least and the greatest.
+    /// The rows as a table of a page: median, and in brackets the least and the greatest where they differ.
     pub(crate) fn markdown(&self) -> String {
         let peers: BTreeSet<&String> = self.rows.iter().flat_map(|row| row.peers.keys()).collect();
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
@@ -118,7 +118,8 @@ impl Report {
 }
 
 fn figures(of: &Summary) -> String {
-    format!("{} ({}–{})", figure(of.median), figure(of.min), figure(of.max))
+    let [min, median, max] = [of.min, of.median, of.max].map(figure);
+    if min == max { median } else { format!("{median} ({min}–{max})") }
 }
 
 /// Whole numbers as such, others with as many places as say something.
@@ -242,7 +243,7 @@ mod tests {
         let expected = "| measure | ferrolb | bird | goal |\n\
                         | --- | --- | --- | --- |\n\
                         | convergence (s) | 2 (1.5–2.5) | 5 (4.5–5.5) | max < 3 s: met |\n\
-                        | lost (new) | 0 (0–0) | - | max < 1 new: met |\n";
+                        | lost (new) | 0 | - | max < 1 new: met |\n";
         assert_eq!(report.markdown(), expected);
     }
 

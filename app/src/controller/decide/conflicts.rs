@@ -1,6 +1,6 @@
 //! Services whose addresses other hosts have, as the speakers found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,14 +10,24 @@ use ferrolb_api::node_state::ConflictState;
 use ferrolb_cluster::Notice;
 use ferrolb_cluster::controller::{Condition, ServiceStatus};
 use ferrolb_cluster::parse::conflict::HostConflict;
-use ferrolb_vocab::ServiceKey;
+use ferrolb_vocab::{MacAddr, ServiceKey};
 use k8s_openapi::api::core::v1::Service;
 
 const REASON: &str = "InUseByAnotherHost";
 
-/// The conflict that was told last at each Service that has one.
+/// What was told at each Service of whose addresses another host has or had one.
 #[derive(Debug, Default)]
-pub(super) struct Told(BTreeMap<ServiceKey, (&'static str, String)>);
+pub(super) struct Told(BTreeMap<ServiceKey, OfService>);
+
+#[derive(Debug, Default)]
+struct OfService {
+    /// What it means now, if it lasts.
+    state: Option<&'static str>,
+    hosts: BTreeSet<Host>,
+}
+
+/// A host that has an address. Which node heard it changes with the owner.
+type Host = (IpAddr, MacAddr);
 
 impl Told {
     /// Adds the condition to `status` if another host has one of its addresses, and returns the Event
@@ -28,31 +38,32 @@ impl Told {
         conflicts: &BTreeMap<IpAddr, HostConflict>,
         status: &mut ServiceStatus,
     ) -> Option<Notice> {
-        let found = |address: &IpAddr| Some((*address, conflicts.get(address)?));
-        let found =
-            status.addresses.iter().filter_map(found).filter_map(|found| Some((found, state(found.1)?)));
-        let (texts, states): (Vec<String>, Vec<&str>) =
-            found.map(|((address, conflict), state)| (text(address, conflict), state)).unzip();
-        let Some(state) = states.first() else {
-            if self.0.remove(key).is_some() {
-                tracing::info!(service = %key, "no other host has an address of the Service any more");
-            }
-            return None;
-        };
-        let message = texts.join(" ");
-        let is_new = self.0.get(key).is_none_or(|(_, told)| *told != message) && !says(service, &message);
-        self.0.insert(key.clone(), (state, message.clone()));
-        status.conditions.push(Condition {
-            type_: ADDRESS_CONFLICT,
-            holds: true,
-            reason: REASON,
-            message: message.clone(),
-        });
-        if !is_new {
+        let found: Vec<(IpAddr, &HostConflict)> =
+            status.addresses.iter().filter_map(|address| Some((*address, conflicts.get(address)?))).collect();
+        if found.is_empty() {
+            self.0.remove(key);
             return None;
         }
-        tracing::warn!(service = %key, reason = REASON, error = message, "another host has an address of a Service");
-        Some(Notice::new(EventReason::AddressConflict, format!("{REASON}: {message}")))
+        let host = |(address, conflict): &(IpAddr, &HostConflict)| (*address, conflict.mac);
+        let known: BTreeSet<Host> = found.iter().map(host).collect();
+        let lasting: Vec<_> = found.iter().filter(|(_, conflict)| state(conflict).is_some()).collect();
+        let told = self.0.entry(key.clone()).or_default();
+        told.hosts.retain(|host| known.contains(host));
+        told.state = lasting.iter().find_map(|(_, conflict)| state(conflict));
+        told.state?;
+        let before = told.hosts.len();
+        told.hosts.extend(lasting.iter().map(|one| host(one)));
+        let has_news = told.hosts.len() > before;
+        let texts: Vec<String> = lasting.iter().map(|(address, conflict)| text(*address, conflict)).collect();
+        let message = texts.join(" ");
+        let is_told = !has_news || says(service, &message);
+        let (type_, notice) = (ADDRESS_CONFLICT, format!("{REASON}: {message}"));
+        status.conditions.push(Condition { type_, holds: true, reason: REASON, message });
+        if is_told {
+            return None;
+        }
+        tracing::warn!(service = %key, reason = REASON, error = notice, "another host has an address of a Service");
+        Some(Notice::new(EventReason::AddressConflict, notice))
     }
 
     pub(super) fn forget_all_but(&mut self, services: &BTreeMap<ServiceKey, Arc<Service>>) {
@@ -62,8 +73,8 @@ impl Told {
     /// How many Services have a conflict, by what it means.
     pub(super) fn counts(&self) -> BTreeMap<&'static str, u64> {
         let mut counts = BTreeMap::new();
-        for (state, _) in self.0.values() {
-            *counts.entry(*state).or_default() += 1;
+        for state in self.0.values().filter_map(|told| told.state) {
+            *counts.entry(state).or_default() += 1;
         }
         counts
     }
@@ -144,6 +155,11 @@ mod tests {
         assert!(told(&decider.decide(&with(ConflictState::Occupied))).is_empty(), "not twice");
         let over = decider.decide(&with(ConflictState::Released));
         assert_eq!((condition(&over), over.conflicts.len(), told(&over).len()), (None, 0, 0));
+        assert!(
+            told(&decider.decide(&with(ConflictState::Occupied))).is_empty(),
+            "another node found the same host"
+        );
+        assert!(condition(&decider.decide(&view(&["web"]))).is_none());
         assert_eq!(told(&decider.decide(&with(ConflictState::Contested))).len(), 1, "it is news again");
     }
 

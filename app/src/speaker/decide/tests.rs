@@ -184,6 +184,9 @@ fn a_node_that_loses_all_peers_and_the_gateway_withdraws_and_takes_up_again_when
     let cut_off = Facts { now: at(5), gateway_silent_since: Some(at(1)), ..alone };
     let withdrawn = decider.decide(view(), &cut_off).actions;
     assert_eq!(withdrawn, [Action::Withdraw("192.168.100.240".parse().unwrap())]);
-    let back = decider.decide(view(), &Facts { now: at(9), gateway_silent_since: None, ..cut_off });
+    let heard = decider.decide(view(), &Facts { now: at(9), gateway_silent_since: None, ..cut_off.clone() });
+    assert!(heard.actions.is_empty(), "it waits until it knows what others own");
+    assert_eq!(heard.expires, Some(at(11)));
+    let back = decider.decide(view(), &Facts { now: at(11), gateway_silent_since: None, ..cut_off });
     assert_eq!(back.actions.len(), 1);
 }

@@ -10,6 +10,7 @@ mod claims;
 mod presence;
 mod property;
 mod trust;
+mod watching;
 
 const INTERVAL: Duration = Duration::from_millis(50);
 const DETECTION: Duration = Duration::from_millis(400);

@@ -11,13 +11,14 @@
 //!
 //! Each other peer has its turn in one of the rounds of [`Timing::SLOW`]'s interval, and is told
 //! so; one that is dead is tried more often, because its return can show that two nodes own an
-//! address. A node that a herald calls dead is asked, and dies if it does not answer.
+//! address. A node that a herald calls dead is asked, and dies if it does not answer. So are all by a
+//! speaker that hears none of those any more whom it watches.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use ferrolb_vocab::NodeName;
+use ferrolb_vocab::{Instant, NodeName};
 use ferrolb_wire::mesh::{Body, Heartbeat};
 use sha2::{Digest, Sha256};
 
@@ -168,6 +169,19 @@ impl Mesh {
                 is_urgent || !peer.is_mutual() || self.is_in_time(peer, self.slow_timing().interval())
             }
             PeerState::Dead(_) => is_urgent || self.is_in_time(peer, DEAD_INTERVAL),
+        }
+    }
+
+    /// If nobody is heard any more of those who are heard often, it may be this node that is cut
+    /// off: the others have a detection time to show that it is not.
+    pub(super) fn doubt_all_if_alone(&mut self, now: Instant) {
+        let slow = self.slow_timing().interval();
+        let is_near = |peer: &Peer| peer.state() == PeerState::Alive && peer.is_heard_within(slow);
+        if self.peers.iter().flatten().any(|(_, peer)| is_near(peer)) {
+            return;
+        }
+        for (_, peer) in self.peers.iter_mut().flatten() {
+            peer.doubt(peer.incarnation(), self.timing.detection(), now);
         }
     }
 

@@ -256,3 +256,34 @@ fn at_rest_a_mesh_sends_one_heartbeat_per_pair_and_interval() {
     network.run(10 * SECOND);
     assert_eq!(network.packets - before, 10 * 9 * 250);
 }
+
+#[test]
+fn nodes_with_different_timings_go_by_that_of_the_one_they_watch() {
+    for seed in 0..50 {
+        let mut network = Network::new(seed, 4);
+        network.run(SECOND);
+        for name in ["n2", "n3"] {
+            network.crash(name);
+            network.timing = Timing::FAST;
+            network.boot(name, 2);
+        }
+        let pause = SECOND + network.random.micros(0..100_000);
+        network.run(pause);
+        network.told.clear();
+        network.run(10 * SECOND);
+        assert_eq!(network.deaths().count(), 0, "seed {seed}: n2 does not miss n1, whom it hears less often");
+        for (name, timing) in [("n4", Timing::default()), ("n3", Timing::FAST)] {
+            network.told.clear();
+            network.crash(name);
+            let crashed = network.now;
+            network.run(SECOND);
+            for told in network.deaths() {
+                let took = told.at.saturating_since(crashed);
+                assert_eq!(told.event, dead(name, DeadReason::Silent), "seed {seed}");
+                assert!(took <= timing.detection() + timing.interval(), "seed {seed}: {name} after {took:?}");
+                assert!(took >= timing.detection() - timing.interval(), "seed {seed}: {name} after {took:?}");
+            }
+            assert!(network.deaths().count() >= 2, "seed {seed}");
+        }
+    }
+}

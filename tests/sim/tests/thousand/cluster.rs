@@ -100,10 +100,7 @@ fn snapshot(names: &[NodeName], addresses: &[IpAddr]) -> Snapshot {
         name: "eth0".into(),
         mac: Some(MacAddr([2, 0, 0, 0, 0, 1])),
         flags: [LinkFlag::Up, LinkFlag::Carrier, LinkFlag::Broadcast].into(),
-        addresses: vec![LinkAddress {
-            address: [10, 0, 0, 1].into(),
-            prefix: "10.0.0.0/8".parse().unwrap(),
-        }],
+        addresses: vec![LinkAddress { address: [10, 0, 0, 1].into(), prefix: "10.0.0.0/8".parse().unwrap() }],
     };
     Snapshot {
         me: names[0].clone(),

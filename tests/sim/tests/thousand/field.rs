@@ -13,7 +13,10 @@ use ferrolb_vocab::{Epoch, Instant};
 use crate::cluster::{Cluster, Knowledge};
 
 /// The longest that a datagram is under way.
-pub(crate) const DELAY_MAX: Duration = Duration::from_millis(1);
+pub(crate) const DELAY_MAX: Duration = Duration::from_millis(2);
+/// Datagrams arrive at whole ticks, so that a node takes several at once: a thousand meshes do
+/// not fit a processor's cache.
+const TICK: Duration = Duration::from_millis(1);
 
 /// What was sent in some time.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,15 +36,15 @@ pub(crate) struct Death {
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Happening {
-    Wake(usize),
-    Arrival { from: usize, to: usize, payload: Vec<u8> },
+    Wake,
+    Arrival { from: usize, payload: Vec<u8> },
 }
 
 pub(crate) struct Field {
     meshes: Vec<Option<Mesh>>,
     claims: Vec<BTreeMap<IpAddr, Epoch>>,
     wakes: Vec<Option<Instant>>,
-    happenings: BinaryHeap<Reverse<(Instant, u64, Happening)>>,
+    happenings: BinaryHeap<Reverse<(Instant, usize, u64, Happening)>>,
     made: u64,
     random: Random,
     lost: u64,
@@ -75,8 +78,12 @@ impl Field {
             counted: Counted::default(),
             deaths: Vec::new(),
         };
-        let peers: BTreeMap<_, _> =
-            cluster.names.iter().enumerate().map(|(node, name)| (name.clone(), vec![address(node)])).collect();
+        let peers: BTreeMap<_, _> = cluster
+            .names
+            .iter()
+            .enumerate()
+            .map(|(node, name)| (name.clone(), vec![address(node)]))
+            .collect();
         let keys = KeyRing::new(Key::new(b"the key of a simulation").unwrap(), Vec::new()).unwrap();
         let interval = u64::try_from(Timing::default().interval().as_micros()).unwrap();
         for node in 0..nodes {
@@ -88,7 +95,7 @@ impl Field {
             mesh.set_claims(field.claims[node].clone(), start).unwrap();
             field.meshes.push(Some(mesh));
             field.wakes[node] = Some(start);
-            field.make(start, Happening::Wake(node));
+            field.make(start, node, Happening::Wake);
         }
         field
     }
@@ -178,10 +185,10 @@ impl Field {
         if self.happenings.peek().is_none_or(|Reverse((at, ..))| *at > end) {
             return false;
         }
-        let Some(Reverse((at, _, happening))) = self.happenings.pop() else { return false };
+        let Some(Reverse((at, node, _, happening))) = self.happenings.pop() else { return false };
         self.now = at;
         match happening {
-            Happening::Wake(node) => {
+            Happening::Wake => {
                 if self.wakes[node] == Some(at)
                     && let Some(mesh) = &mut self.meshes[node]
                 {
@@ -192,12 +199,12 @@ impl Field {
                     self.plan_wake(node);
                 }
             }
-            Happening::Arrival { from, to, payload } => {
-                if let Some(mesh) = &mut self.meshes[to] {
+            Happening::Arrival { from, payload } => {
+                if let Some(mesh) = &mut self.meshes[node] {
                     mesh.handle_packet(address(from), &payload, at).ok();
                     // What is due later is due after a heartbeat, for which it wakes anyway.
-                    if self.drain(to) > 0 {
-                        self.plan_wake(to);
+                    if self.drain(node) > 0 {
+                        self.plan_wake(node);
                     }
                 }
             }
@@ -210,7 +217,7 @@ impl Field {
         let due = due.max(self.now + Duration::from_micros(1));
         if self.wakes[node].is_none_or(|planned| due < planned) {
             self.wakes[node] = Some(due);
-            self.make(due, Happening::Wake(node));
+            self.make(due, node, Happening::Wake);
         }
     }
 
@@ -221,10 +228,11 @@ impl Field {
             self.counted.datagrams += 1;
             self.counted.octets += transmit.payload.len() as u64;
             if !self.random.chance(self.lost) {
-                let longest = u64::try_from(DELAY_MAX.as_micros()).unwrap();
-                let delay = Duration::from_micros(self.random.within(50..longest));
-                let arrival = Happening::Arrival { from, to: node(transmit.dst), payload: transmit.payload };
-                self.make(self.now + delay, arrival);
+                let tick = u64::try_from(TICK.as_micros()).unwrap();
+                let arrival = self.now + Duration::from_micros(self.random.within(50..tick));
+                let micros = u64::try_from(arrival.since_origin().as_micros()).unwrap();
+                let at = Instant::from_origin(Duration::from_micros(micros.next_multiple_of(tick)));
+                self.make(at, node(transmit.dst), Happening::Arrival { from, payload: transmit.payload });
             }
         }
         while let Some(event) = self.meshes[from].as_mut().unwrap().poll_event() {
@@ -236,8 +244,8 @@ impl Field {
         sent
     }
 
-    fn make(&mut self, at: Instant, happening: Happening) {
+    fn make(&mut self, at: Instant, node: usize, happening: Happening) {
         self.made += 1;
-        self.happenings.push(Reverse((at, self.made, happening)));
+        self.happenings.push(Reverse((at, node, self.made, happening)));
     }
 }

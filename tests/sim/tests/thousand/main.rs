@@ -1,5 +1,10 @@
 //! A cluster of 1,000 nodes and 5,000 addresses: what its mesh costs, and what a crash comes to.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "the harness of a test is a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "the harness of a test is a test"
+)]
 
 mod cluster;
 mod field;
@@ -76,7 +81,11 @@ fn a_thousand_nodes_watch_each_other_with_little_and_a_crash_is_noticed_as_fast_
         assert_eq!(claims.get(&address), Some(&Epoch(2)), "{address} belongs to node {successor}");
     }
     let by_now: BTreeSet<usize> = field.deaths().iter().map(|death| death.observer).collect();
-    println!("{} nodes noticed the crash by themselves, after {:?} at most", by_now.len(), field.last_death(crashed));
+    println!(
+        "{} nodes noticed the crash by themselves, after {:?} at most",
+        by_now.len(),
+        field.last_death(crashed)
+    );
 
     field.run_deciding(noticed, &cluster, dies);
     let knowing: BTreeSet<usize> = field.deaths().iter().map(|death| death.observer).collect();
@@ -95,4 +104,22 @@ fn nobody_is_taken_for_dead_at_one_percent_of_loss() {
     field.lose(LOST);
     field.run(Duration::from_secs(30));
     assert!(field.deaths().is_empty(), "{:?}", field.deaths());
+}
+
+/// What addresses cost is one number in each heartbeat, as long as none moves.
+#[test]
+fn at_rest_the_traffic_does_not_depend_on_how_many_addresses_there_are() {
+    for (nodes, addresses) in [(3, 0), (3, 100), (3, 1_000), (10, 0), (10, 100), (10, 1_000)] {
+        let cluster = Cluster::new(nodes, addresses);
+        let mut field = Field::new(&cluster, 3);
+        field.run(STARTED);
+        let counted = field.run(Duration::from_secs(10));
+        let (datagrams, octets) =
+            (counted.datagrams / (10 * nodes as u64), counted.octets / (10 * nodes as u64));
+        println!(
+            "{nodes} nodes, {addresses} addresses: a node sends {datagrams} datagrams, {octets} octets a second"
+        );
+        assert_eq!(datagrams, 25 * (nodes as u64 - 1));
+        assert_eq!(octets, datagrams * (68 + "node-0000".len() as u64));
+    }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
+use super::processes::REAL_TIME;
 use super::stage::{ADDRESS, on};
 use crate::workspace;
 
@@ -60,9 +61,9 @@ impl Client {
     pub(super) fn start(log: &Path) -> Result<Self> {
         let output = File::create(log).with_context(|| format!("could not create {}", log.display()))?;
         let program = workspace::program("ferrolb-lab").display().to_string();
-        // Before the cluster's processes, so that its own pauses are not taken for the address's.
         let child = on("client")
-            .args(["nice", "--adjustment=-15", &program, "client", &format!("{ADDRESS}:80")])
+            .args(REAL_TIME)
+            .args([&program, "client", &format!("{ADDRESS}:80")])
             .stdin(Stdio::piped())
             .stdout(output)
             .spawn()

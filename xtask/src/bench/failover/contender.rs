@@ -20,7 +20,7 @@ pub(super) trait Contender {
     fn install(&self, stage: &Stage) -> Result<()>;
 
     /// What its processes on a node are called.
-    fn process(&self) -> &'static str;
+    fn process(&self) -> &str;
 
     /// How long the client goes on after a fault, at least: longer than it takes to be noticed.
     fn observation(&self) -> Duration;

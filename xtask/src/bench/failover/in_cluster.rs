@@ -20,7 +20,7 @@ pub(super) struct InCluster {
     namespace: &'static str,
     /// Label of the speakers' Pods.
     speakers: &'static str,
-    process: &'static str,
+    process: String,
     ready_url: &'static str,
     /// What marks a node that is to give its addresses up: kind of mark, key and value.
     drain: (&'static str, &'static str, &'static str),
@@ -39,7 +39,8 @@ impl InCluster {
             name: "ferrolb",
             namespace: "ferrolb-system",
             speakers: "app.kubernetes.io/component=speaker",
-            process: "ferrolb",
+            // Of a program that is built already, it may be another.
+            process: program.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             ready_url: "http://127.0.0.1:9481/readyz",
             drain: ("annotate", "ferrolb.io/drain", "true"),
             observation: Duration::from_secs(3),
@@ -56,7 +57,7 @@ impl InCluster {
             name: METALLB.name,
             namespace: "metallb-system",
             speakers: "component=speaker",
-            process: "speaker",
+            process: "speaker".to_owned(),
             ready_url: "http://127.0.0.1:17472/readyz",
             drain: ("label", "node.kubernetes.io/exclude-from-external-load-balancers", ""),
             observation: Duration::from_secs(12),
@@ -105,8 +106,8 @@ impl Contender for InCluster {
         stage.apply("pool.yaml")
     }
 
-    fn process(&self) -> &'static str {
-        self.process
+    fn process(&self) -> &str {
+        &self.process
     }
 
     fn observation(&self) -> Duration {

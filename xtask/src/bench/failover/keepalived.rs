@@ -108,7 +108,7 @@ impl Contender for Keepalived {
         CANDIDATES.into_iter().try_for_each(|node| self.start(stage, node))
     }
 
-    fn process(&self) -> &'static str {
+    fn process(&self) -> &str {
         PROGRAM
     }
 

@@ -46,6 +46,7 @@ impl Stage {
         }
         stage.apply("service.yaml")?;
         stage.kubectl(&["wait", "pod/web", "--for=condition=ready", "--timeout=60s"])?;
+        processes::hasten_echo_servers(NAME, "ferrolb-lab")?;
         contender.install(&stage)?;
         Ok(stage)
     }
