@@ -50,6 +50,10 @@ const PACKAGES: [Package; 9] = [
     Package { name: "tcpdump", provides: "tcpdump", why: "the end-to-end tests look at frames with it" },
 ];
 
+/// What only a benchmark needs: not everybody's machine gets a VRRP daemon.
+const PEERS: [Package; 1] =
+    [Package { name: "keepalived", provides: "keepalived", why: "a peer of the failover benchmark" }];
+
 const COMPONENTS: [(&str, &str); 2] = [("clippy", "cargo-clippy"), ("rustfmt", "cargo-fmt")];
 
 /// Installs what is missing for `purpose`.
@@ -59,7 +63,7 @@ const COMPONENTS: [(&str, &str); 2] = [("clippy", "cargo-clippy"), ("rustfmt", "
 pub(crate) fn run(purpose: Purpose) -> Result<()> {
     let mut missing = Vec::new();
     missing.extend(root());
-    missing.extend(packages());
+    missing.extend(packages(&PACKAGES));
     missing.extend(components());
     // What follows uses what is above, and the last takes minutes.
     if missing.is_empty() {
@@ -75,6 +79,18 @@ pub(crate) fn run(purpose: Purpose) -> Result<()> {
         "this machine has what {} needs",
         if purpose == Purpose::Lab { "the lab" } else { "every check" }
     );
+    Ok(())
+}
+
+/// Installs the packages that benchmarks compare with.
+///
+/// # Errors
+/// With what is missing and cannot be installed here.
+pub(crate) fn peers() -> Result<()> {
+    let missing = packages(&PEERS);
+    if !missing.is_empty() {
+        bail!("this machine is not ready:\n  {}", missing.join("\n  "));
+    }
     Ok(())
 }
 
@@ -95,8 +111,8 @@ fn program(name: &str) -> Option<PathBuf> {
     dirs.map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
-fn packages() -> Vec<String> {
-    let absent: Vec<_> = PACKAGES.iter().filter(|package| program(package.provides).is_none()).collect();
+fn packages(wanted: &[Package]) -> Vec<String> {
+    let absent: Vec<_> = wanted.iter().filter(|package| program(package.provides).is_none()).collect();
     if absent.is_empty() {
         return Vec::new();
     }

@@ -33,6 +33,10 @@ pub const LEAVE_ROUNDS: u32 = 3;
 /// short, because the process waits to end.
 pub const LEAVE_SPACING: Duration = Duration::from_millis(10);
 
+/// How long a speaker that another process on its node follows may be silent: the next opens its
+/// sockets within milliseconds, on a busy node within some hundred.
+pub const FOLLOWED_DETECTION: Duration = Duration::from_secs(1);
+
 /// A speaker's view of its peers; see the crate's description.
 ///
 /// Driver law: after each call that takes `now`, send what [`Mesh::poll_transmit`] yields and
@@ -79,8 +83,18 @@ enum Presence {
     Leaving {
         next: Instant,
         rounds_left: u32,
+        word: Farewell,
     },
     Gone,
+}
+
+/// What a speaker says last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Farewell {
+    /// It owns nothing any more.
+    Leave,
+    /// Another process on its node owns what it owned.
+    Followed,
 }
 
 impl Mesh {
@@ -190,12 +204,27 @@ impl Mesh {
     /// falls silent. Final: a return takes a new incarnation.
     pub fn leave(&mut self, now: Instant) {
         if let Presence::Quiet { .. } | Presence::Announced { .. } = self.presence {
-            self.claims.retain(|_| false);
-            self.transmits.clear();
-            self.presence = Presence::Leaving { next: now, rounds_left: LEAVE_ROUNDS };
-            self.revision += 1;
-            self.send_round_if_due(now);
+            self.say_farewell(Farewell::Leave, now);
         }
+    }
+
+    /// Tells every peer, as often as [`Mesh::leave`] does, that another process on this node owns
+    /// from now on what this speaker owned, and falls silent: nobody takes it for dead before
+    /// [`FOLLOWED_DETECTION`], also if for a moment nobody listens on its port. Final.
+    pub fn hand_over(&mut self, now: Instant) {
+        match self.presence {
+            Presence::Announced { .. } => self.say_farewell(Farewell::Followed, now),
+            Presence::Quiet { .. } => self.presence = Presence::Gone,
+            Presence::Leaving { .. } | Presence::Gone => {}
+        }
+    }
+
+    fn say_farewell(&mut self, word: Farewell, now: Instant) {
+        self.claims.retain(|_| false);
+        self.transmits.clear();
+        self.presence = Presence::Leaving { next: now, rounds_left: LEAVE_ROUNDS, word };
+        self.revision += 1;
+        self.send_round_if_due(now);
     }
 
     /// Does what is due at `now`. Packets that have arrived by then must be handed in first:
@@ -327,11 +356,16 @@ impl Mesh {
                 self.heartbeat_round(now);
                 self.presence = Presence::Announced { next: self.next_round(next, now) };
             }
-            Presence::Leaving { next, rounds_left } if next <= now => {
-                self.leave_round();
+            Presence::Leaving { next, rounds_left, word } if next <= now => {
+                match word {
+                    Farewell::Leave => self.leave_round(),
+                    Farewell::Followed => self.followed_round(),
+                }
                 self.presence = match rounds_left {
                     0 | 1 => Presence::Gone,
-                    _more => Presence::Leaving { next: now + LEAVE_SPACING, rounds_left: rounds_left - 1 },
+                    _more => {
+                        Presence::Leaving { next: now + LEAVE_SPACING, rounds_left: rounds_left - 1, word }
+                    }
                 };
             }
             Presence::Quiet { .. }

@@ -161,6 +161,9 @@ impl Peer {
         self.refusals.clear(self.outbox.sequence());
         self.claims.announce(incarnation, heartbeat.claims_version, now);
         self.is_leaving = heartbeat.is_leaving;
+        if heartbeat.is_followed {
+            self.refusals.refute();
+        }
         (self.timing, self.is_herald, self.heard) = (timing, heartbeat.is_herald, Some(now));
         self.phase = match (self.phase, returns) {
             (Phase::Dead { why, since, in_a_row }, Some(last)) => {

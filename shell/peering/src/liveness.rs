@@ -124,6 +124,7 @@ enum Presence {
     #[default]
     Quiet,
     Announced,
+    Followed,
     Left,
 }
 
@@ -241,22 +242,21 @@ impl LivenessHandle {
     /// when that is done and the port is free, or after [`LEAVE_TIMEOUT`].
     ///
     /// Cancel-safe in that the driver ends in any case; the peers may then not hear of it.
-    pub async fn leave(mut self) {
-        self.want(|wanted| wanted.presence = Presence::Left);
+    pub async fn leave(self) {
+        self.end(Presence::Left).await;
+    }
+
+    /// Tells the peers that another process on this node goes on in this one's place, and ends the
+    /// driver. Returns when that is done and the port is free, or after [`LEAVE_TIMEOUT`].
+    pub async fn hand_over(self) {
+        self.end(Presence::Followed).await;
+    }
+
+    async fn end(mut self, presence: Presence) {
+        self.want(|wanted| wanted.presence = wanted.presence.max(presence));
         let ended = async { while self.view.changed().await.is_ok() {} };
         if timeout(LEAVE_TIMEOUT, ended).await.is_err() {
             tracing::warn!("leaving the liveness mesh took too long, peers will notice by the silence");
-        }
-    }
-
-    /// Ends the driver without a word to the peers, for one that goes on in another process.
-    /// Returns when the port is free, or after [`LEAVE_TIMEOUT`].
-    pub async fn stop(self) {
-        let mut view = self.view.clone();
-        drop(self);
-        let ended = async { while view.changed().await.is_ok() {} };
-        if timeout(LEAVE_TIMEOUT, ended).await.is_err() {
-            tracing::warn!("the liveness driver did not stop in time");
         }
     }
 

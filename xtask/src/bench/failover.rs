@@ -48,6 +48,7 @@ type Counted = BTreeMap<Scenario, Vec<Counts>>;
 /// Measures all.
 pub(super) fn run() -> Result<Vec<Row>> {
     let started = Instant::now();
+    crate::setup::peers()?;
     let scenarios = scenarios()?;
     let ours = counted(&InCluster::ferrolb(ferrolb()?), &scenarios, runs(RUNS)?)?;
     let contenders: [Box<dyn Contender>; 3] =

@@ -92,6 +92,17 @@ impl Mesh {
         self.write_round(|_| Some(Body::Leave));
     }
 
+    /// A last heartbeat to every peer.
+    pub(super) fn followed_round(&mut self) {
+        let Some(mut peers) = self.peers.take() else { return };
+        let letterhead = Letterhead { me: &self.me, incarnation: self.incarnation, keys: &self.keys };
+        for peer in peers.values_mut() {
+            let body = self.last_heartbeat(peer.outbox.standing);
+            letterhead.write(peer, body, &mut self.transmits);
+        }
+        self.peers = Some(peers);
+    }
+
     /// A question to every peer that does not know yet that there is someone to tell.
     pub(super) fn ask_round(&mut self) {
         self.transmits.clear();

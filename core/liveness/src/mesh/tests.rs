@@ -64,7 +64,14 @@ fn beat(claims_version: u64) -> Body {
 }
 
 fn beat_of(claims_version: u64, is_leaving: bool) -> Heartbeat {
-    Heartbeat { claims_version, interval: INTERVAL, detection: DETECTION, is_herald: false, is_leaving }
+    Heartbeat {
+        claims_version,
+        interval: INTERVAL,
+        detection: DETECTION,
+        is_herald: false,
+        is_leaving,
+        is_followed: false,
+    }
 }
 
 fn deliver(mesh: &mut Mesh, datagram: &Datagram, now: Instant) -> Result<Kind, Rejected> {

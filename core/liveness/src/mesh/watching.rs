@@ -22,7 +22,7 @@ use ferrolb_vocab::{Instant, NodeName};
 use ferrolb_wire::mesh::{Body, Heartbeat};
 use sha2::{Digest, Sha256};
 
-use super::Mesh;
+use super::{FOLLOWED_DETECTION, Mesh};
 use crate::peer::{Peer, PeerState};
 use crate::timing::Timing;
 
@@ -138,14 +138,26 @@ impl Mesh {
 
     /// What a peer is told: how soon it hears this speaker again is part of it.
     pub(super) fn heartbeat(&self, standing: Standing) -> Body {
+        Body::Heartbeat(self.heartbeat_of(standing))
+    }
+
+    fn heartbeat_of(&self, standing: Standing) -> Heartbeat {
         let timing = if standing.is_watcher { self.timing } else { self.slow_timing() };
-        Body::Heartbeat(Heartbeat {
+        Heartbeat {
             claims_version: self.claims.version(),
             interval: timing.interval(),
             detection: timing.detection(),
             is_herald: standing.is_herald,
             is_leaving: self.is_leaving,
-        })
+            is_followed: false,
+        }
+    }
+
+    /// The last heartbeat of a process that another follows: its peers wait longer for the next.
+    pub(super) fn last_heartbeat(&self, standing: Standing) -> Body {
+        let heartbeat = self.heartbeat_of(standing);
+        let detection = heartbeat.detection.max(FOLLOWED_DETECTION);
+        Body::Heartbeat(Heartbeat { detection, is_followed: true, ..heartbeat })
     }
 
     /// Begins a round.

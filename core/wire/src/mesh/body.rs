@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Heartbeat  claims version u64, interval u32, detection time u32 (both in microseconds, as in
-//!            RFC 5880 §4.1), flags u8 (1 = leaving, 2 = herald, the others 0)
+//!            RFC 5880 §4.1), flags u8 (1 = leaving, 2 = herald, 4 = followed, the others 0)
 //! Leave      nothing
 //! Claims     version u64, page u16, pages u16, entries u8, then per entry:
 //!            address, 16 octets (IPv4 as in RFC 4291 §2.5.5.2), epoch u64
@@ -36,6 +36,9 @@ const LEAVING: u8 = 1;
 
 /// The flag for a receiver that is to tell the others of the sender's death.
 const HERALD: u8 = 2;
+
+/// The flag of a speaker that hands over to another process on its node.
+const FOLLOWED: u8 = 4;
 
 /// The kinds of datagrams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,6 +118,9 @@ pub struct Heartbeat {
     pub is_herald: bool,
     /// Whether the sender's addresses are up for taking: it still answers for them, and ends soon.
     pub is_leaving: bool,
+    /// Whether another process on the sender's node takes its place now: for a moment nobody
+    /// listens on its port, and that means nothing.
+    pub is_followed: bool,
 }
 
 /// "I do not hear this node any more, which was to be heard."
@@ -181,7 +187,7 @@ impl Heartbeat {
         let claims_version = reader.u64()?;
         let [interval, detection] = [reader.u32()?, reader.u32()?];
         let flags = reader.u8()?;
-        if flags & !(LEAVING | HERALD) != 0 {
+        if flags & !(LEAVING | HERALD | FOLLOWED) != 0 {
             return Err(DecodeError::Flags(flags));
         }
         Ok(Self {
@@ -190,19 +196,16 @@ impl Heartbeat {
             detection: Duration::from_micros(detection.into()),
             is_herald: flags & HERALD != 0,
             is_leaving: flags & LEAVING != 0,
+            is_followed: flags & FOLLOWED != 0,
         })
     }
 
     fn emit(self, writer: &mut Writer) {
         let micros = |duration: Duration| u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
         let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
-        writer.u64(self.claims_version).u32(micros(self.interval)).u32(micros(self.detection)).u8(flag(
-            self.is_leaving,
-            LEAVING,
-        ) | flag(
-            self.is_herald,
-            HERALD,
-        ));
+        let flags =
+            flag(self.is_leaving, LEAVING) | flag(self.is_herald, HERALD) | flag(self.is_followed, FOLLOWED);
+        writer.u64(self.claims_version).u32(micros(self.interval)).u32(micros(self.detection)).u8(flags);
     }
 }
 

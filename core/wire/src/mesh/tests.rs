@@ -24,7 +24,7 @@ fn heartbeat() -> Datagram {
 
 fn beat(claims_version: u64, is_leaving: bool, is_herald: bool) -> Heartbeat {
     let (interval, detection) = (Duration::from_millis(40), Duration::from_millis(290));
-    Heartbeat { claims_version, interval, detection, is_herald, is_leaving }
+    Heartbeat { claims_version, interval, detection, is_herald, is_leaving, is_followed: false }
 }
 
 fn page(entries: usize) -> Body {
@@ -133,7 +133,7 @@ fn each_defect_has_its_own_reason() {
     assert_eq!(with(11, b'\n'), DecodeError::Name);
     assert_eq!(with(11, 0xff), DecodeError::Name);
     assert_eq!(with(11, b'N'), DecodeError::Name);
-    assert_eq!(with(56, 4), DecodeError::Flags(4));
+    assert_eq!(with(56, 8), DecodeError::Flags(8));
     let longer = [&emitted(&heartbeat())[..], &[0]].concat();
     assert_eq!(Datagram::parse(&longer), Err(DecodeError::Trailing(1)));
     let overlong = [b"FLBm\x02\x01\0\0\0\0\xfe".as_slice(), &vec![b'a'; 254 + 49]].concat();

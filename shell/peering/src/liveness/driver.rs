@@ -103,6 +103,7 @@ impl Driver {
         match presence {
             Presence::Quiet => {}
             Presence::Announced => self.mesh.start(now),
+            Presence::Followed => self.mesh.hand_over(now),
             Presence::Left => self.mesh.leave(now),
         }
     }

@@ -211,3 +211,38 @@ fn refusals_of_what_was_never_sent_are_refused() {
     let cut = refuse(&mut mesh, "node2", &round[..8]).unwrap_err();
     assert!(matches!(cut, Rejected::Malformed(DecodeError::Truncated(_))), "a router that quotes 8 octets");
 }
+
+#[test]
+fn a_process_that_another_follows_is_given_time_and_its_closed_port_means_nothing() {
+    let (mut mesh, _) = with_unheard_round();
+    let last = Heartbeat { detection: FOLLOWED_DETECTION, is_followed: true, ..beat_of(0, false) };
+    deliver(&mut mesh, &datagram(Body::Heartbeat(last), 7, 2), at(120)).unwrap();
+    for ms in [160, 200, 240] {
+        while mesh.poll_transmit().is_some() {}
+        mesh.handle_timeout(at(ms));
+        let refused = mesh.poll_transmit().unwrap().payload;
+        mesh.handle_refusal(address("node2"), &refused, at(ms)).unwrap();
+    }
+    advance(&mut mesh, at(1_100));
+    assert_eq!(events(&mut mesh), [], "longer than the detection time");
+    heartbeat(&mut mesh, 8, 1, at(1_110)).unwrap();
+    assert_eq!(events(&mut mesh), [], "its successor is no news");
+    advance(&mut mesh, at(1_110) + DETECTION + INTERVAL);
+    assert_eq!(events(&mut mesh), [node2_is_dead(DeadReason::Silent)], "and has the usual time");
+}
+
+#[test]
+fn who_is_followed_says_so_three_times_and_falls_silent() {
+    let mut mesh = watching_node2();
+    mesh.start(at(0));
+    heartbeat(&mut mesh, 7, 1, at(1)).unwrap();
+    sent(&mut mesh);
+    mesh.hand_over(at(10));
+    let mut said = sent(&mut mesh);
+    while let Some((due, _)) = mesh.poll_timeout().filter(|_| !mesh.is_gone()) {
+        mesh.handle_timeout(due);
+        said.extend(sent(&mut mesh));
+    }
+    let followed = |(_, datagram): &(_, Datagram)| matches!(&datagram.body, Body::Heartbeat(beat) if beat.is_followed && !beat.is_leaving);
+    assert_eq!((said.len(), said.iter().all(followed)), (3, true), "{said:?}");
+}

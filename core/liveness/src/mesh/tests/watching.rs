@@ -16,7 +16,14 @@ fn sparse_mesh() -> Mesh {
 
 fn heartbeat_of(node: &str, sequence: u64, timing: Timing, is_herald: bool) -> Datagram {
     let (interval, detection) = (timing.interval(), timing.detection());
-    let beat = Heartbeat { claims_version: 0, interval, detection, is_herald, is_leaving: false };
+    let beat = Heartbeat {
+        claims_version: 0,
+        interval,
+        detection,
+        is_herald,
+        is_leaving: false,
+        is_followed: false,
+    };
     let sender = NodeName::from(node).try_into().unwrap();
     Datagram { sender, ..datagram(Body::Heartbeat(beat), 5, sequence) }
 }

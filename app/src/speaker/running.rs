@@ -1,0 +1,293 @@
+//! The loop's body: what can happen, what is decided, and who is told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use anyhow::Context;
+use ferrolb_cluster::Dirty;
+use ferrolb_cluster::speaker::{SpeakerView, SpeakerWatches};
+use ferrolb_l2::{Intervals, Start};
+use ferrolb_link::{L2Driver, L2Handle, L2Metrics, L2Status, gateways};
+use ferrolb_liveness::{KeyRing, Timing};
+use ferrolb_peering::handover::{Estate, Successor};
+use ferrolb_peering::{Liveness, LivenessConfig, LivenessHandle, LivenessMetrics, LivenessView, liveness};
+use ferrolb_plan::{Action, Exclusions, Ownership};
+use ferrolb_telemetry::{Registry, clock};
+use ferrolb_vocab::{Instant, Link, NodeName};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::conflict_log::ConflictLog;
+use super::driver_events::DriverEvents;
+use super::ending::{End, Inputs, Patience, Turn};
+use super::metrics::Metrics;
+use super::report::ReportTask;
+use super::{Decider, Facts, fast_liveness};
+use crate::config::{LivenessProfile, SpeakerConfig};
+use crate::process::Process;
+
+/// A pass without cause, so that the loop shows it is alive.
+const IDLE_PASS: Duration = Duration::from_secs(20);
+/// A speaker that leaves answers so long for what no other takes over.
+const LEAVE_MAX: Duration = Duration::from_secs(1);
+/// A speaker that is followed answers so long, while the next opens its sockets: both have the
+/// same hardware addresses, so it does not matter who does.
+const HANDOVER_OVERLAP: Duration = Duration::from_millis(500);
+/// Where the API server does not say which address the node has.
+const ANY_ADDRESS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+
+/// The metrics of all parts.
+pub(super) struct AllMetrics {
+    own: Metrics,
+    l2: L2Metrics,
+    liveness: LivenessMetrics,
+}
+
+impl AllMetrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        Self {
+            own: Metrics::register(registry),
+            l2: L2Metrics::register(registry),
+            liveness: LivenessMetrics::register(registry),
+        }
+    }
+}
+
+/// What a speaker is made of.
+pub(super) struct Parts<'a> {
+    pub(super) config: &'a SpeakerConfig,
+    pub(super) process: &'a Process,
+    pub(super) local: SpeakerWatches,
+    pub(super) dirty: Dirty,
+    pub(super) links: watch::Receiver<Vec<Link>>,
+    pub(super) exclusions: Exclusions,
+    pub(super) metrics: AllMetrics,
+}
+
+/// The deciding value, and the ends of everything it needs.
+pub(super) struct Speaker {
+    decider: Decider,
+    local: SpeakerWatches,
+    dirty: Dirty,
+    lb_class: Option<String>,
+    l2: L2Handle,
+    l2_task: JoinHandle<()>,
+    sockets: watch::Receiver<L2Status>,
+    mesh: LivenessHandle,
+    links: watch::Receiver<Vec<Link>>,
+    alive: watch::Receiver<LivenessView>,
+    gateway: watch::Receiver<Option<Instant>>,
+    /// Whether it matters now if the gateway answers.
+    is_alone: watch::Sender<bool>,
+    report: ReportTask,
+    metrics: Metrics,
+    pod: String,
+    /// Of the node, as long as this process runs.
+    conditions: Vec<Condition>,
+    /// When the next pass is due, whatever happens.
+    expires: Option<Instant>,
+}
+
+impl Speaker {
+    /// Starts the drivers; owns `estate` and decides for the first time.
+    pub(super) async fn start(
+        parts: Parts<'_>,
+        keys: KeyRing,
+        estate: Estate,
+    ) -> anyhow::Result<(Self, DriverEvents)> {
+        let Parts { config, process, local, dirty, links, exclusions, metrics } = parts;
+        let me = NodeName::from(config.node_name.as_str());
+        let mut decider = Decider::new(me.clone(), exclusions, config.ignore_exclude_lb);
+        decider.inherit(estate);
+        let lb_class = config.common.scope.lb_class.clone();
+        let intervals = Intervals { refresh: config.l2_refresh_interval, ..Intervals::default() };
+        let L2Driver { handle: l2, events: l2_events, task: l2_task } =
+            L2Driver::spawn(links.clone(), intervals, metrics.l2);
+        let view = local.view(lb_class.as_deref(), &BTreeMap::new());
+        let Liveness { handle: mesh, view: mut alive, events: liveness_events, refused } =
+            start_liveness((config, keys), &me, &view, metrics.liveness)?;
+        mesh.set_peers(view.internal_ips);
+        // Before the mesh knows its peers, this node would believe itself alone.
+        alive.changed().await.context("the liveness driver has ended")?;
+        let report = ReportTask::start(&process.client, config, &local);
+        let (is_alone, gateway_is_urgent) = watch::channel(false);
+        let mut speaker = Self {
+            gateway: gateways::follow(links.clone(), gateway_is_urgent),
+            is_alone,
+            decider,
+            local,
+            dirty,
+            lb_class,
+            sockets: l2.status(),
+            l2,
+            l2_task,
+            mesh,
+            links,
+            alive,
+            report,
+            metrics: metrics.own,
+            pod: config.common.pod_name.clone(),
+            conditions: fast_liveness::condition(config.liveness_profile, refused.as_ref())
+                .into_iter()
+                .collect(),
+            expires: None,
+        };
+        speaker.pass().await?;
+        speaker.mesh.start();
+        let events = DriverEvents { liveness: liveness_events, l2: l2_events, conflicts: ConflictLog::new() };
+        Ok((speaker, events))
+    }
+
+    /// Waits until something happens.
+    pub(super) async fn turn(&mut self, inputs: &mut Inputs, process: &Process) -> anyhow::Result<Turn> {
+        loop {
+            let idle = self.idle();
+            let patience = inputs.patience;
+            tokio::select! {
+                () = self.dirty.wait() => {}
+                changed = self.links.changed() => {
+                    changed.context("the host's interfaces are not followed any more")?;
+                }
+                changed = self.alive.changed() => changed.context("the liveness driver has ended")?,
+                changed = self.gateway.changed() => changed.context("the gateways are not followed any more")?,
+                changed = self.sockets.changed() => {
+                    changed.context("the layer 2 driver has ended")?;
+                    return Ok(Turn::Sockets(self.sockets.borrow_and_update().is_up()));
+                }
+                conflict = inputs.events.log_next() => match conflict {
+                    Some(conflict) if self.decider.contested(&conflict, clock::now()) => {}
+                    Some(_) | None => continue,
+                },
+                keys = inputs.key_file.changed() => {
+                    self.mesh.set_keys(keys);
+                    continue;
+                }
+                successor = inputs.successors.asked() => return Ok(Turn::End(End::Follow(successor))),
+                () = tokio::time::sleep(idle) => {}
+                () = process.stopped(), if patience == Patience::Running => {
+                    inputs.patience = Patience::asked();
+                    continue;
+                }
+                () = patience.runs_out() => {
+                    match patience.next(inputs.successors.is_expected()) {
+                        Some(next) => inputs.patience = next,
+                        None => return Ok(Turn::End(End::Leave)),
+                    }
+                    continue;
+                }
+            }
+            process.heartbeat.bump();
+            return Ok(Turn::Changed);
+        }
+    }
+
+    /// How long until the next pass if nothing happens.
+    fn idle(&self) -> Duration {
+        self.expires.map_or(IDLE_PASS, |expires| expires.saturating_since(clock::now()).min(IDLE_PASS))
+    }
+
+    pub(super) async fn pass(&mut self) -> anyhow::Result<()> {
+        let view = self.local.view(self.lb_class.as_deref(), self.decider.pools());
+        self.mesh.set_peers(view.internal_ips.clone());
+        self.l2.set_fellows(view.fellows.clone()).await?;
+        let metallb_speakers = view.metallb.speakers.len();
+        let speakers = self.alive.borrow_and_update().clone();
+        let facts = Facts {
+            now: clock::now(),
+            links: self.links.borrow_and_update().clone(),
+            alive: speakers.alive,
+            // What this node holds, and whether it is cut off, is the decider's to say.
+            ownership: Ownership {
+                held: BTreeMap::new(),
+                claims: speakers.claims.as_ref().clone(),
+                highest: speakers.highest_epochs.as_ref().clone(),
+                leaving: speakers.leaving,
+                is_settled: speakers.settled,
+                is_cut_off: false,
+            },
+            occupied: self.sockets.borrow().occupied.clone(),
+            gateway_silent_since: *self.gateway.borrow_and_update(),
+            pod: self.pod.clone(),
+        };
+        let mut pass = self.decider.decide(view, &facts);
+        pass.report.node_state.conditions.extend(self.conditions.iter().cloned());
+        self.carry_out(pass.actions, &pass.never_announced).await?;
+        self.mesh.set_watchers(pass.watchers);
+        // Who hears this stops answering, so it comes after the announcement.
+        self.mesh.set_claims(pass.claims);
+        self.is_alone.send_if_modified(|known| std::mem::replace(known, pass.is_alone) != pass.is_alone);
+        self.expires = pass.expires;
+        self.metrics.record(self.decider.verdicts(), metallb_speakers);
+        self.report.publish(pass.report, pass.notices);
+        Ok(())
+    }
+
+    async fn carry_out(
+        &self,
+        actions: Vec<Action>,
+        never_announced: &BTreeSet<IpAddr>,
+    ) -> anyhow::Result<()> {
+        for action in actions {
+            match action {
+                Action::Announce { address, interfaces } => {
+                    let start =
+                        if never_announced.contains(&address) { Start::Probe } else { Start::TakeOver };
+                    self.l2.announce(address, interfaces, start).await?;
+                }
+                Action::Withdraw(address) => self.l2.withdraw(address).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives everything up, and ends when others have it, or nobody takes it in time.
+    pub(super) async fn leave(mut self) -> anyhow::Result<()> {
+        self.mesh.set_leaving(true);
+        let end = tokio::time::Instant::now() + LEAVE_MAX;
+        while !self.decider.estate().is_empty() && tokio::time::Instant::now() < end {
+            tokio::select! {
+                () = self.dirty.wait() => {}
+                changed = self.alive.changed() => changed.context("the liveness driver has ended")?,
+                () = tokio::time::sleep_until(end) => {}
+            }
+            self.pass().await?;
+        }
+        self.mesh.leave().await;
+        Ok(())
+    }
+
+    /// Tells the other nodes that they need not mind, and the next process what this one owned. It
+    /// answers until that one does.
+    pub(super) async fn hand_over(self, successor: Successor) {
+        let estate = self.decider.estate();
+        self.mesh.hand_over().await;
+        match successor.give(&estate).await {
+            Ok(()) => tracing::info!(count = estate.len(), "the next speaker on this node goes on"),
+            Err(error) => tracing::warn!(%error, "the next speaker on this node is gone"),
+        }
+        tokio::time::sleep(HANDOVER_OVERLAP).await;
+        drop(self.l2);
+        // Its sockets are closed when it ends; an error would be a panic in it, told already.
+        drop(self.l2_task.await);
+    }
+}
+
+fn start_liveness(
+    (config, keys): (&SpeakerConfig, KeyRing),
+    me: &NodeName,
+    view: &SpeakerView,
+    metrics: LivenessMetrics,
+) -> Result<Liveness, liveness::SpawnError> {
+    let internal_ips = view.internal_ips.get(me).filter(|addresses| !addresses.is_empty()).cloned();
+    let config = LivenessConfig {
+        node: me.clone(),
+        timing: Timing::default(),
+        fast: config.liveness_profile == LivenessProfile::Fast,
+        keys,
+        bind: internal_ips.unwrap_or_else(|| ANY_ADDRESS.into()),
+        port: config.liveness_port,
+    };
+    liveness::spawn(config, metrics)
+}
