@@ -42,6 +42,8 @@ fn wait_node(cluster: &Cluster, node: &str) {
     for address in [V4, V6] {
         cluster.wait_answering("eth0", address, &[&format!("{node}/eth0")]);
     }
+    // kube-proxy may need a moment longer than the announcement.
+    cluster.curl(&format!("http://{V4}"));
     stays(&format!("{node} announces"), A_FEW_PASSES, || match cluster.announcer_now("web")? {
         found if found == node => cluster.curl_once(&format!("http://{V4}")).map(|_| ()),
         found => Err(found),
