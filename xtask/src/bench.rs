@@ -113,3 +113,14 @@ fn timed(work: impl FnOnce() -> Result<()>) -> Result<Duration> {
     work()?;
     Ok(start.elapsed())
 }
+
+/// Set to a number, so often is measured: to try a benchmark, not to publish figures.
+const RUNS_VARIABLE: &str = "FERROLB_BENCH_RUNS";
+
+/// As often as the operator asks for, or else `default` times.
+fn runs(default: usize) -> Result<usize> {
+    match std::env::var(RUNS_VARIABLE) {
+        Ok(number) => number.parse().with_context(|| format!("{RUNS_VARIABLE} is no number")),
+        Err(_unset) => Ok(default),
+    }
+}

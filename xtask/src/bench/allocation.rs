@@ -88,7 +88,7 @@ pub(super) fn run() -> Result<Vec<Row>> {
         Ok(run)
     };
     let mut pairs: Vec<(Run, Run)> = Vec::new();
-    for number in 1..=RUNS {
+    for number in 1..=super::runs(RUNS)? {
         pairs.push((measure(&ours, number)?, measure(&theirs, number)?));
     }
     rows(&pairs.into_iter().unzip())

@@ -32,8 +32,6 @@ use stage::Stage;
 /// Ours, and each peer's, for each scenario.
 const RUNS: usize = 20;
 const PEER_RUNS: usize = 5;
-/// Set to a number, it replaces both: to try the benchmark, not to publish figures.
-const RUNS_VARIABLE: &str = "FERROLB_BENCH_RUNS";
 /// Keys of [`Scenario`]s, separated by commas: the others are left out.
 const SCENARIOS_VARIABLE: &str = "FERROLB_BENCH_SCENARIOS";
 /// A `ferrolb` that is built already, to be measured instead of the one of this tree.
@@ -50,12 +48,12 @@ pub(super) fn run() -> Result<Vec<Row>> {
     let started = Instant::now();
     crate::setup::peers()?;
     let scenarios = scenarios()?;
-    let ours = counted(&InCluster::ferrolb(ferrolb()?), &scenarios, runs(RUNS)?)?;
+    let ours = counted(&InCluster::ferrolb(ferrolb()?), &scenarios, super::runs(RUNS)?)?;
     let contenders: [Box<dyn Contender>; 3] =
         [Box::new(InCluster::metallb()?), Box::new(Keepalived::defaults()), Box::new(Keepalived::fast())];
     let mut peers = BTreeMap::new();
     for peer in contenders {
-        let counted = counted(&*peer, &scenarios, runs(PEER_RUNS)?)?;
+        let counted = counted(&*peer, &scenarios, super::runs(PEER_RUNS)?)?;
         peers.insert(peer.name(), counted);
         println!("{:.0} s so far", started.elapsed().as_secs_f64());
     }
@@ -78,13 +76,6 @@ fn ferrolb() -> Result<PathBuf> {
     let mut build = workspace::cargo();
     process::run(build.args(["build", "--locked", "--release", "--package=ferrolb"]))?;
     Ok(workspace::target().join("release/ferrolb"))
-}
-
-fn runs(default: usize) -> Result<usize> {
-    match std::env::var(RUNS_VARIABLE) {
-        Ok(number) => number.parse().with_context(|| format!("{RUNS_VARIABLE} is no number")),
-        Err(_unset) => Ok(default),
-    }
 }
 
 fn scenarios() -> Result<Vec<Scenario>> {
