@@ -204,7 +204,7 @@ impl<'a> Court<'a> {
     /// Whether the node has no interface to announce `unit` on.
     fn stands_back(&self, name: &NodeName, unit: &Unit<'_>) -> bool {
         if *name == self.snapshot.me {
-            return !unit.is_announceable(self.snapshot);
+            return !unit.is_announceable;
         }
         let claims = self.snapshot.ownership.claims.get(name);
         claims.and_then(|claims| claims.get(&unit.key)) == Some(&Epoch::STANDS_BACK)
@@ -220,7 +220,7 @@ impl<'a> Court<'a> {
         let me = &self.snapshot.me;
         let my_node = self.snapshot.nodes.get(me);
         let why_not = || self.why_not(unit, target);
-        if !unit.is_announceable(self.snapshot) {
+        if !unit.is_announceable {
             return Err(why_not());
         }
         // Who may own it, and who goes in peace, lets go only of what another has.

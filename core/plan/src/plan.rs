@@ -67,7 +67,7 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
     let court = Court::new(snapshot);
     let me = snapshot.nodes.get(&snapshot.me);
     for unit in &units {
-        if me.is_some_and(|me| unit.admits(&snapshot.me, me)) && !unit.is_announceable(snapshot) {
+        if me.is_some_and(|me| unit.admits(&snapshot.me, me)) && !unit.is_announceable {
             plan.stands_back.extend(&unit.addresses);
         }
         let judged = match snapshot.ownership.is_cut_off {
@@ -75,7 +75,7 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
             false => court.judge(unit),
         };
         if let Ok(holding) = judged
-            && unit.is_announceable(snapshot)
+            && unit.is_announceable
         {
             for address in unit.addresses.iter().filter(|address| **address != unit.key) {
                 let held = snapshot.ownership.held.get(address).copied();
@@ -136,7 +136,7 @@ fn units(snapshot: &Snapshot) -> (Vec<Unit<'_>>, WithheldServices) {
             Err(why) => withheld.push((key.clone(), why)),
         }
     }
-    (Unit::all(announceable), withheld)
+    (Unit::all(snapshot, announceable), withheld)
 }
 
 fn announcement(snapshot: &Snapshot, unit: &Unit<'_>, one: &Announceable<'_>) -> Verdict {

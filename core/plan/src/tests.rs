@@ -94,6 +94,13 @@ fn service(snapshot: &mut Snapshot) -> &mut Service {
     snapshot.services.get_mut(&key()).unwrap()
 }
 
+/// Gives the Service and the pool a second family. Alone, fd00:100::240 would belong to worker1.
+fn dual(snapshot: &mut Snapshot) {
+    let pool = snapshot.pools.get_mut(&PoolName::from("lb-pool")).unwrap();
+    pool.ranges.push("fd00:100::240-fd00:100::250".parse().unwrap());
+    service(snapshot).addresses = vec![ip(VIP), ip("fd00:100::240")];
+}
+
 fn verdict(snapshot: &Snapshot) -> Verdict {
     plan(snapshot).verdicts.remove(&key()).unwrap()
 }
@@ -330,12 +337,6 @@ fn an_unusable_advertisement_still_switches_the_implied_one_off() {
 
 #[test]
 fn both_addresses_of_a_service_follow_the_first() {
-    let dual = |snapshot: &mut Snapshot| {
-        let pool = snapshot.pools.get_mut(&PoolName::from("lb-pool")).unwrap();
-        pool.ranges.push("fd00:100::240-fd00:100::250".parse().unwrap());
-        // Alone, fd00:100::240 would belong to worker1.
-        service(snapshot).addresses = vec![ip(VIP), ip("fd00:100::240")];
-    };
     assert_eq!(owners(dual), ["master"]);
     let mut snapshot = cluster("master");
     dual(&mut snapshot);

@@ -27,6 +27,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) key: IpAddr,
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) services: Vec<Announceable<'a>>,
+    /// Whether this node has an interface that works for any of it, and is on the network at all.
+    pub(crate) is_announceable: bool,
 }
 
 impl<'a> Announceable<'a> {
@@ -67,7 +69,7 @@ impl<'a> Announceable<'a> {
 
 impl<'a> Unit<'a> {
     /// Puts together what belongs together.
-    pub(crate) fn all(services: Vec<Announceable<'a>>) -> Vec<Self> {
+    pub(crate) fn all(snapshot: &Snapshot, services: Vec<Announceable<'a>>) -> Vec<Self> {
         let mut groups = Groups::default();
         for announceable in &services {
             let addresses = &announceable.service.addresses;
@@ -91,6 +93,7 @@ impl<'a> Unit<'a> {
                     key: *address,
                     addresses: Vec::new(),
                     services: Vec::new(),
+                    is_announceable: false,
                 });
                 if !unit.addresses.contains(address) {
                     unit.addresses.push(*address);
@@ -104,7 +107,11 @@ impl<'a> Unit<'a> {
                 }
             }
         }
-        units.into_values().collect()
+        let mut units: Vec<Self> = units.into_values().collect();
+        for unit in &mut units {
+            unit.is_announceable = unit.works_on(snapshot);
+        }
+        units
     }
 
     /// Whether advertisements let `node` announce all of it.
@@ -132,8 +139,7 @@ impl<'a> Unit<'a> {
         self.services.iter().any(|one| one.covering.fails_back())
     }
 
-    /// Whether this node has an interface that works for any of it, and is on the network at all.
-    pub(crate) fn is_announceable(&self, snapshot: &Snapshot) -> bool {
+    fn works_on(&self, snapshot: &Snapshot) -> bool {
         if snapshot.ownership.is_cut_off {
             return false;
         }

@@ -39,6 +39,18 @@ impl Cluster {
         self.apply(&yaml.replace(&format!("{{name: {name}}}"), &metadata));
     }
 
+    /// Waits until `node` alone answers for both addresses of the Service `web`, and its Pods do.
+    ///
+    /// kube-proxy may need a moment longer than the announcement.
+    pub fn wait_node(&self, node: &str) {
+        self.wait_announcer("web", node);
+        for address in [V4, V6] {
+            self.wait_answering("eth0", address, &[&format!("{node}/eth0")]);
+        }
+        self.curl(&format!("http://{V4}"));
+        self.curl(&format!("http://[{V6}]"));
+    }
+
     /// From now on the first node in the order owns what the advertisement `lb` is about, whenever it
     /// can, as with MetalLB.
     pub fn fail_back(&self) {

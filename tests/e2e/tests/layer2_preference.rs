@@ -38,12 +38,7 @@ fn with_web(labels: &[(&str, &str)], spec: &str) -> Cluster {
 
 /// Waits until `node` announces and answers for both addresses, alone, and sees that it lasts.
 fn wait_node(cluster: &Cluster, node: &str) {
-    cluster.wait_announcer("web", node);
-    for address in [V4, V6] {
-        cluster.wait_answering("eth0", address, &[&format!("{node}/eth0")]);
-    }
-    // kube-proxy may need a moment longer than the announcement.
-    cluster.curl(&format!("http://{V4}"));
+    cluster.wait_node(node);
     stays(&format!("{node} announces"), A_FEW_PASSES, || match cluster.announcer_now("web")? {
         found if found == node => cluster.curl_once(&format!("http://{V4}")).map(|_| ()),
         found => Err(found),

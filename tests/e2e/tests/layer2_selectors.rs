@@ -23,16 +23,6 @@ fn with_web(labels: &str) -> Cluster {
     cluster
 }
 
-/// Waits until `node` answers for both addresses, alone.
-fn wait_node(cluster: &Cluster, node: &str) {
-    cluster.wait_announcer("web", node);
-    for address in [V4, V6] {
-        cluster.wait_answering("eth0", address, &[&format!("{node}/eth0")]);
-    }
-    cluster.curl(&format!("http://{V4}"));
-    cluster.curl(&format!("http://[{V6}]"));
-}
-
 /// Waits until nobody answers for the addresses, and sees that nobody announces or probes for them.
 fn wait_nobody(cluster: &Cluster) {
     for address in [V4, V6] {
@@ -56,7 +46,7 @@ fn the_selected_node_announces_whichever_it_is() {
     let cluster = with_web("");
     for node in ["worker1", "master", "worker2"] {
         cluster.apply(&advertisement_yaml("lb", &on_nodes(&[node])));
-        wait_node(&cluster, node);
+        cluster.wait_node(node);
     }
 }
 
@@ -66,10 +56,10 @@ fn the_nodes_of_two_advertisements_are_united() {
     let cluster = with_web("");
     cluster.apply(&advertisement_yaml("one", &on_nodes(&["worker1"])));
     cluster.apply(&advertisement_yaml("two", &on_nodes(&["worker2"])));
-    wait_node(&cluster, "worker1");
+    cluster.wait_node("worker1");
     // The owner's advertisement goes: the other's node may as well.
     cluster.kubectl(&["delete", "l2advertisement", "one", "-n", "metallb-system"]);
-    wait_node(&cluster, "worker2");
+    cluster.wait_node("worker2");
 }
 
 /// Number 34.
@@ -79,7 +69,7 @@ fn nobody_announces_until_a_node_has_the_label_that_is_selected() {
     cluster.apply(&advertisement_yaml("lb", "nodeSelectors: [{matchLabels: {edge: 'yes'}}]"));
     wait_nobody(&cluster);
     cluster.kubectl(&["label", "node", "worker1", "edge=yes"]);
-    wait_node(&cluster, "worker1");
+    cluster.wait_node("worker1");
 }
 
 /// Number 49.
@@ -92,11 +82,11 @@ fn the_pool_and_the_service_must_both_be_selected() {
     wait_nobody(&cluster);
     let spec = format!("ipAddressPools: [lb], {}", of_services(&["tier: front"]));
     cluster.apply(&advertisement_yaml("lb", &spec));
-    wait_node(&cluster, "master");
+    cluster.wait_node("master");
     cluster.kubectl(&["label", "service", "web", "tier=back", "--overwrite"]);
     wait_nobody(&cluster);
     cluster.kubectl(&["label", "service", "web", "tier=front", "--overwrite"]);
-    wait_node(&cluster, "master");
+    cluster.wait_node("master");
 }
 
 /// Number 50.
@@ -109,7 +99,7 @@ fn of_two_advertisements_on_different_nodes_exactly_one_node_announces() {
     }
     let announcer = cluster.announcer("web");
     assert!(announcer.starts_with("worker"), "{announcer}");
-    wait_node(&cluster, &announcer);
+    cluster.wait_node(&announcer);
     stays("one owner", NOBODY, || {
         let found = cluster.answering("eth0", V4);
         let is_one = found == [format!("{announcer}/eth0")].into();
@@ -137,7 +127,7 @@ fn any_of_several_service_selectors_suffices() {
     cluster.create_dual_service("third", "tier: back");
     cluster.wait_addresses("third", &["192.168.100.242", "fd00:100::242"]);
     cluster.apply(&advertisement_yaml("lb", &of_services(&["tier: front", "app: shop"])));
-    wait_node(&cluster, "master");
+    cluster.wait_node("master");
     cluster.curl("http://192.168.100.241");
     cluster.wait_answering("eth0", "192.168.100.242", &[]);
 }

@@ -7,18 +7,6 @@ use ferrolb_e2e::{Cluster, eventually, say, service_yaml, stays};
 const LB: &str = "http://192.168.100.240";
 const LB_SA: &str = "http://192.168.100.241";
 
-/// From now on the first node in the order owns an address whenever it can, as with MetalLB.
-fn fail_back(cluster: &Cluster) {
-    cluster.kubectl(&[
-        "annotate",
-        "l2advertisement",
-        "lb",
-        "-n",
-        "metallb-system",
-        "ferrolb.io/failback=true",
-    ]);
-}
-
 /// Nothing moves without need: every move breaks connections.
 fn keeps(cluster: &Cluster, service: &str, node: &str) {
     stays(&format!("{node} announces {service}"), Duration::from_secs(3), || {
@@ -79,7 +67,7 @@ fn a_dead_worker_is_replaced_and_takes_nothing_when_it_returns() {
     cluster.kubectl(&["rollout", "status", "daemonset/speaker", "-n", "ferrolb-system", "--timeout=60s"]);
     keeps(&cluster, "svc-lb-sa", &heir);
     cluster.curl(LB_SA);
-    fail_back(&cluster);
+    cluster.fail_back();
     cluster.wait_announcer("svc-lb-sa", &dead);
     cluster.curl(LB_SA);
 }
@@ -95,7 +83,7 @@ fn the_exclusion_label_moves_an_address_and_its_removal_moves_it_back_where_aske
     cluster.curl(LB);
     cluster.kubectl(&["label", "node", "master", &format!("{label}-")]);
     keeps(&cluster, "svc-lb", "worker2");
-    fail_back(&cluster);
+    cluster.fail_back();
     cluster.wait_announcer("svc-lb", "master");
     cluster.curl(LB);
 }
@@ -104,7 +92,7 @@ fn the_exclusion_label_moves_an_address_and_its_removal_moves_it_back_where_aske
 fn an_unavailable_network_moves_an_address() {
     let cluster = Cluster::fresh();
     cluster.create_pool();
-    fail_back(&cluster);
+    cluster.fail_back();
     cluster.create_web();
     let set = |status: &str| {
         let condition = format!(

@@ -66,11 +66,7 @@ impl Scenario {
     pub fn faults(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let mut scenario = Self::of(seed, &mut random, 2..6);
-        for _ in 0..random.within(1..7) {
-            let begins = START + random.millis(0..1_500);
-            let ends = (begins + random.millis(20..1_500)).min(LAST_FAULT);
-            scenario.add_fault(&mut random, begins, ends);
-        }
+        scenario.add_faults(&mut random);
         scenario.sorted()
     }
 
@@ -80,11 +76,7 @@ impl Scenario {
         let mut random = Random::new(seed);
         let mut scenario = Self::of(seed, &mut random, 6..11);
         scenario.watching = Watching { everyone_max: 2, successors: 1 };
-        for _ in 0..random.within(1..7) {
-            let begins = START + random.millis(0..1_500);
-            let ends = (begins + random.millis(20..1_500)).min(LAST_FAULT);
-            scenario.add_fault(&mut random, begins, ends);
-        }
+        scenario.add_faults(&mut random);
         scenario.sorted()
     }
 
@@ -130,6 +122,14 @@ impl Scenario {
             lag_millis: random.within(1..200),
             watching: Watching::default(),
             faults: Vec::new(),
+        }
+    }
+
+    fn add_faults(&mut self, random: &mut Random) {
+        for _ in 0..random.within(1..7) {
+            let begins = START + random.millis(0..1_500);
+            let ends = (begins + random.millis(20..1_500)).min(LAST_FAULT);
+            self.add_fault(random, begins, ends);
         }
     }
 

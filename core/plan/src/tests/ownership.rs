@@ -273,13 +273,7 @@ fn an_interface_without_carrier_moves_the_address_to_a_node_that_has_one() {
 #[test]
 fn services_that_share_an_address_and_the_addresses_of_a_service_have_one_owner() {
     let shared = |snapshot: &mut Snapshot| {
-        snapshot
-            .pools
-            .get_mut(&PoolName::from("lb-pool"))
-            .unwrap()
-            .ranges
-            .push("fd00:100::240-fd00:100::250".parse().unwrap());
-        service(snapshot).addresses = vec![ip(VIP), ip("fd00:100::240")];
+        dual(snapshot);
         // Alone it would belong to worker1.
         let other = Service { addresses: vec![ip("fd00:100::240")], ..service(snapshot).clone() };
         snapshot.services.insert(ServiceKey::new("default", "a-first-by-name"), other);
@@ -293,13 +287,7 @@ fn services_that_share_an_address_and_the_addresses_of_a_service_have_one_owner(
 #[test]
 fn addresses_are_spread_where_the_user_asks_for_it() {
     let spread = |snapshot: &mut Snapshot| {
-        snapshot
-            .pools
-            .get_mut(&PoolName::from("lb-pool"))
-            .unwrap()
-            .ranges
-            .push("fd00:100::240-fd00:100::250".parse().unwrap());
-        service(snapshot).addresses = vec![ip(VIP), ip("fd00:100::240")];
+        dual(snapshot);
         snapshot.advertisements = explicit(L2Advertisement { spread: true, ..L2Advertisement::default() });
     };
     let mut speakers = Speakers::new(spread);
