@@ -96,7 +96,7 @@ pub struct WebhookConfig {
 /// How soon the other speakers notice that this one is dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LivenessProfile {
-    /// Within 290 ms, on any host.
+    /// Within 255 ms, on any host.
     Default,
     /// Within 75 ms, by a thread that runs before all others.
     Fast,

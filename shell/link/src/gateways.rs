@@ -21,7 +21,7 @@ use crate::packet::{PacketSocket, Received};
 /// Follows whether the default gateway of each family answers: since when all are silent that used to
 /// answer, `None` if one answers or none ever did.
 ///
-/// They are asked rarely, and each second while `is_urgent`. The task ends when all receivers are
+/// They are asked rarely, and twice a second while `is_urgent`. The task ends when all receivers are
 /// dropped.
 #[must_use]
 pub fn follow(

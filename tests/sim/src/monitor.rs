@@ -18,7 +18,7 @@ pub const HANDOVER_MAX: Duration = Duration::from_secs(1);
 pub const SETTLED_AFTER: Duration = Duration::from_millis(1_000);
 
 /// A node that hears neither a peer nor the gateway answers no longer than so: the detection of its peers' deaths,
-/// and then four questions to the gateway, a second apart.
+/// and then seven questions to the gateway, half a second apart.
 pub const CUT_OFF_MAX: Duration = Duration::from_millis(3_500);
 
 /// What must not be, and was.

@@ -26,7 +26,7 @@ use super::{FOLLOWED_DETECTION, Mesh};
 use crate::peer::{Peer, PeerState};
 use crate::timing::Timing;
 
-/// Nodes up to which everyone watches everyone: 23 peers at 25 heartbeats a second are less than
+/// Nodes up to which everyone watches everyone: 23 peers at 29 heartbeats a second are less than
 /// the slow round of a cluster of 600.
 pub const EVERYONE_MAX: usize = 24;
 

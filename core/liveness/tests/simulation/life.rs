@@ -253,7 +253,7 @@ fn at_rest_a_mesh_sends_one_heartbeat_per_pair_and_interval() {
     let mut network = Network::new(0, 10);
     network.run(SECOND);
     let before = network.packets;
-    network.run(10 * SECOND);
+    network.run(250 * Timing::default().interval());
     assert_eq!(network.packets - before, 10 * 9 * 250);
 }
 

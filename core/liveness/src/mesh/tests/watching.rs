@@ -92,7 +92,7 @@ fn who_is_no_watcher_any_more_is_told_so_often_that_it_does_not_miss_it() {
 
 #[test]
 fn a_peer_is_dead_after_the_time_that_it_says_itself() {
-    for (timing, silent) in [(Timing::FAST, 75), (Timing::default(), 290), (Timing::SLOW, 7_250)] {
+    for (timing, silent) in [(Timing::FAST, 75), (Timing::default(), 255), (Timing::SLOW, 7_250)] {
         let mut mesh = watching_node2();
         hear(&mut mesh, &heartbeat_of("node2", 1, timing, false), at(10));
         advance(&mut mesh, at(10 + silent - 1));
@@ -118,7 +118,7 @@ fn a_herald_tells_all_of_a_death_until_they_would_know_by_themselves() {
         mesh.handle_timeout(due);
         for (dst, datagram) in sent(&mut mesh) {
             if let Body::Suspect(Suspect { node, incarnation }) = datagram.body {
-                assert!(due >= at(300), "not before it is dead: {due}");
+                assert!(due >= at(10) + Timing::default().detection(), "not before it is dead: {due}");
                 assert_eq!(
                     (node.node().as_str(), incarnation),
                     ("node2", 5),
@@ -223,8 +223,8 @@ fn who_hears_nobody_that_it_watches_finds_out_soon_that_it_is_cut_off() {
         hear(&mut mesh, &heartbeat_of("node2", sequence, Timing::default(), false), now);
         hear(&mut mesh, &heartbeat_of("node3", sequence, Timing::default(), false), now);
     }
-    advance(&mut mesh, at(114 + 290 + 400 - 1));
+    advance(&mut mesh, at(114 + 255 + 400 - 1));
     assert_eq!(names(&mesh.alive()), ["node1", "node4", "node5", "node6"]);
-    advance(&mut mesh, at(114 + 290 + 400));
+    advance(&mut mesh, at(114 + 255 + 400));
     assert_eq!(names(&mesh.alive()), ["node1"]);
 }
