@@ -6,7 +6,8 @@
 //!
 //! # Layout
 //! [`cursor`] alone takes octets apart; everything else is built on it. [`ethernet`] carries
-//! [`arp`] and, in [`ipv6`], [`ndp`]. [`mesh`] is the speakers' liveness protocol.
+//! [`arp`] and, in [`ipv6`], [`ndp`]. [`mesh`] is the speakers' liveness protocol, [`bfd`] what
+//! they and routers tell each other of a path.
 #![no_std]
 #![deny(clippy::indexing_slicing)]
 
@@ -15,6 +16,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod arp;
+pub mod bfd;
 pub mod cursor;
 pub mod ethernet;
 pub mod ipv6;

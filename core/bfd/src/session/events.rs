@@ -1,0 +1,79 @@
+//! What comes out of a session.
+
+use ferrolb_vocab::Instant;
+use ferrolb_wire::bfd::{Control, Diagnostic, State};
+
+/// What became of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Each side hears the other.
+    Up {
+        /// Since when.
+        at: Instant,
+    },
+    /// The session was Up and is not any more.
+    Down {
+        /// Since when.
+        at: Instant,
+        /// How that was noticed.
+        why: DownReason,
+        /// What the peer is told of it (bfd.LocalDiag).
+        diagnostic: Diagnostic,
+    },
+}
+
+/// Why a session left Up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DownReason {
+    /// The peer was silent for the Detection Time.
+    DetectionTimeExpired,
+    /// The peer says that its session is down.
+    NeighborDown {
+        /// Why, by its own account.
+        diagnostic: Diagnostic,
+    },
+    /// The peer's operator holds its session down.
+    NeighborAdminDown,
+    /// This side's operator does.
+    AdminDown,
+}
+
+impl DownReason {
+    /// The reason that a packet gives that takes the session down.
+    pub(super) const fn of_neighbor(packet: &Control) -> Self {
+        match packet.state {
+            State::AdminDown => Self::NeighborAdminDown,
+            State::Down | State::Init | State::Up => Self::NeighborDown { diagnostic: packet.diagnostic },
+        }
+    }
+
+    /// Whether the path failed, so that whoever relies on it must act. An operator's AdminDown, on
+    /// either side, is none: RFC 5882 §3.2, §4.2.
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
+        match self {
+            Self::DetectionTimeExpired | Self::NeighborDown { .. } => true,
+            Self::NeighborAdminDown | Self::AdminDown => false,
+        }
+    }
+
+    /// The reason's name, for logs and metrics.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::DetectionTimeExpired => "detection_time_expired",
+            Self::NeighborDown { .. } => "neighbor_down",
+            Self::NeighborAdminDown => "neighbor_admin_down",
+            Self::AdminDown => "admin_down",
+        }
+    }
+}
+
+/// Why a session wants to be called at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// When to send the next packet.
+    Transmit,
+    /// When the peer has been silent for too long unless it is heard before.
+    Detection,
+}
