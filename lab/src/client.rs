@@ -64,7 +64,11 @@ enum Line {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 enum Kind {
+    /// It could not be established.
     New,
+    /// It was established and got no answer.
+    Interrupted,
+    /// One of those that stay open.
     Established,
 }
 
@@ -74,7 +78,7 @@ enum Kind {
 /// When the address does not answer at the start, or standard output is closed.
 pub async fn run(args: ClientArgs) -> anyhow::Result<()> {
     let deadline = Instant::now() + START_MAX;
-    while let Err(error) = ask_once(args.target).await {
+    while let Err((_, error)) = ask_once(args.target).await {
         ensure!(Instant::now() < deadline, "{} does not answer: {error}", args.target);
         tokio::time::sleep(EXCHANGE_INTERVAL).await;
     }
@@ -133,23 +137,26 @@ fn input_ends() {
 async fn attempt(target: SocketAddr, tally: Shared) {
     match ask_once(target).await {
         Ok(()) => tally.lock().answered(),
-        Err(error) => {
-            let at_us = tally.lock().failed();
-            tally.report(&Line::Failure { at_us, connection: Kind::New, error: error.to_string() });
+        Err((connection, error)) => {
+            let at_us = match connection {
+                Kind::New => tally.lock().failed(),
+                Kind::Interrupted | Kind::Established => tally.lock().interrupted(),
+            };
+            tally.report(&Line::Failure { at_us, connection, error: error.to_string() });
         }
     }
 }
 
 /// One new connection and one answer.
-async fn ask_once(target: SocketAddr) -> std::io::Result<()> {
+async fn ask_once(target: SocketAddr) -> Result<(), (Kind, std::io::Error)> {
+    let mut kind = Kind::New;
     let ask = async {
         let mut connection = Connection::open(target).await?;
+        kind = Kind::Interrupted;
         connection.exchange().await
     };
-    match tokio::time::timeout(PATIENCE, ask).await {
-        Ok(result) => result,
-        Err(_elapsed) => Err(std::io::ErrorKind::TimedOut.into()),
-    }
+    let result = tokio::time::timeout(PATIENCE, ask).await;
+    result.unwrap_or_else(|_elapsed| Err(std::io::ErrorKind::TimedOut.into())).map_err(|error| (kind, error))
 }
 
 /// Exchanges on one connection until it breaks.

@@ -14,9 +14,11 @@ use crate::workspace;
 mod allocation;
 mod failover;
 mod lab;
+mod liveness;
 mod machine;
 mod peer;
 mod report;
+mod rest;
 mod samples;
 
 use machine::Versions;
@@ -38,7 +40,7 @@ struct Benchmark {
     versions: fn() -> Versions,
 }
 
-const BENCHMARKS: [Benchmark; 3] = [
+const BENCHMARKS: [Benchmark; 5] = [
     Benchmark {
         name: "lab",
         about: "how long the lab takes to come up, to be reset and to go",
@@ -56,6 +58,18 @@ const BENCHMARKS: [Benchmark; 3] = [
         about: "what faults and planned moves cost a client: MetalLB, keepalived and ours",
         run: failover::run,
         versions: failover::versions,
+    },
+    Benchmark {
+        name: "liveness",
+        about: "the fast profile's crashes, and false deaths under full load in both profiles",
+        run: liveness::run,
+        versions: Versions::new,
+    },
+    Benchmark {
+        name: "rest",
+        about: "what speakers take, send and write while nothing happens: MetalLB and ours",
+        run: rest::run,
+        versions: rest::versions,
     },
 ];
 

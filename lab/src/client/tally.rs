@@ -12,8 +12,11 @@ use super::arp::Resolution;
 pub struct Summary {
     /// New connections that were tried.
     pub attempts: u64,
-    /// Of those, the ones without an answer.
+    /// Of those, the ones that could not be established.
     pub failed: u64,
+    /// And the ones that were established and got no answer: an address that moves between the
+    /// handshake and the answer breaks them as it breaks older ones.
+    pub interrupted: u64,
     /// The longest time from one answer on a new connection to the next, or to the end.
     pub longest_gap_us: u64,
     /// The longest time without a new connection being tried: how late the client itself was.
@@ -32,6 +35,7 @@ pub(super) struct Tally {
     started: Instant,
     attempts: u64,
     failed: u64,
+    interrupted: u64,
     last_attempt: Instant,
     longest_pause: Duration,
     last_answer: Instant,
@@ -48,6 +52,7 @@ impl Tally {
             started: now,
             attempts: 0,
             failed: 0,
+            interrupted: 0,
             last_attempt: now,
             longest_pause: Duration::ZERO,
             last_answer: now,
@@ -79,6 +84,12 @@ impl Tally {
     /// Returns when it failed.
     pub(super) fn failed(&mut self) -> u64 {
         self.failed += 1;
+        self.failure()
+    }
+
+    /// Returns when it was interrupted.
+    pub(super) fn interrupted(&mut self) -> u64 {
+        self.interrupted += 1;
         self.failure()
     }
 
@@ -120,6 +131,7 @@ impl Tally {
         Summary {
             attempts: self.attempts,
             failed: self.failed,
+            interrupted: self.interrupted,
             longest_gap_us: micros(self.longest_gap.max(silent_end)),
             longest_pause_us: micros(self.longest_pause),
             established,

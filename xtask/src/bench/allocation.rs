@@ -99,11 +99,11 @@ pub(super) fn versions() -> Versions {
     [METALLB.versioned()].into()
 }
 
-/// Ours as users run it: optimised, with the definitions it prints.
+/// Ours as users run it, with the definitions it prints.
 fn ferrolb() -> Result<Contender> {
     let mut build = workspace::cargo();
-    process::run(build.args(["build", "--locked", "--release", "--package=ferrolb"]))?;
-    let program = workspace::target().join("release/ferrolb");
+    process::run(build.args(["build", "--locked", "--profile=dist", "--package=ferrolb"]))?;
+    let program = workspace::target().join("dist/ferrolb");
     let directory = workspace::target().join("bench/allocation");
     let definitions = directory.join("definitions.yaml");
     fs::create_dir_all(&directory).with_context(|| format!("could not create {}", directory.display()))?;

@@ -131,7 +131,9 @@ impl Stage {
         let output = format!("--output={COLUMNS}");
         let arguments =
             ["get", "services", "--namespace=default", "--field-selector=metadata.name!=kubernetes"];
-        Addresses::follow(self.command(arguments).args(["--watch", &output]))
+        let mut watch = self.command(arguments);
+        watch.args(["--watch", &output]);
+        Addresses::follow(watch)
     }
 
     pub(super) fn requests(&self) -> Result<Requests> {

@@ -22,9 +22,10 @@ const WARM_UP: Duration = Duration::from_millis(500);
 /// What a client counted; the lab's `client` says what each means. Times are microseconds.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     pub(super) attempts: u64,
     pub(super) failed: u64,
+    pub(super) interrupted: u64,
     pub(super) longest_gap_us: u64,
     pub(super) longest_pause_us: u64,
     pub(super) established: u64,
@@ -113,15 +114,23 @@ impl Drop for Client {
     }
 }
 
+impl Counts {
+    /// Whether the client itself stood still for longer than `time`.
+    pub(super) fn is_paused(&self, time: Duration) -> bool {
+        u128::from(self.longest_pause_us) > time.as_micros()
+    }
+}
+
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = |micros: u64| micros.div_ceil(1000);
         write!(
             f,
-            "{} of {} new connections failed, {} of {} established broke, gap {} ms, ARP gap {} ms, \
-             two owners {} ms, own pause {} ms",
+            "{} of {} new connections failed and {} were interrupted, {} of {} established broke, gap {} ms, \
+             ARP gap {} ms, two owners {} ms, own pause {} ms",
             self.failed,
             self.attempts,
+            self.interrupted,
             self.broken,
             self.established,
             millis(self.longest_gap_us),
@@ -142,7 +151,7 @@ mod tests {
         assert!(matches!(line(r#"{"event":"ready"}"#), Line::Ready));
         let failure = r#"{"event":"failure","atUs":1,"connection":"new","error":"timed out"}"#;
         assert!(matches!(line(failure), Line::Failure {}));
-        let summary = r#"{"event":"summary","attempts":9,"failed":2,"longestGapUs":274366,
+        let summary = r#"{"event":"summary","attempts":9,"failed":2,"interrupted":1,"longestGapUs":274366,
             "longestPauseUs":11549,"established":10,"broken":1,
             "resolution":{"requests":7,"longestGapUs":276064,"doubledUs":5000,"owners":2}}"#;
         let Line::Summary(counts) = line(summary) else { panic!("not a summary") };

@@ -9,7 +9,7 @@ use super::scenario::Scenario;
 use super::stage::Stage;
 
 /// Something that keeps an address on one of the two nodes.
-pub(super) trait Contender {
+pub(crate) trait Contender {
     /// What it is called in the table.
     fn name(&self) -> &'static str;
 

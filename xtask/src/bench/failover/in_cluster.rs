@@ -15,7 +15,7 @@ use crate::workspace;
 
 /// A load balancer whose speakers are a DaemonSet called `speaker`.
 #[derive(Debug)]
-pub(super) struct InCluster {
+pub(crate) struct InCluster {
     name: &'static str,
     namespace: &'static str,
     /// Label of the speakers' Pods.
@@ -30,11 +30,13 @@ pub(super) struct InCluster {
     images: Vec<(&'static str, PathBuf)>,
     /// A manifest to install, with its own patches; ours is installed by the lab.
     manifest: Option<PathBuf>,
+    /// A file of `bench` that changes the DaemonSet once it is installed.
+    patch: Option<&'static str>,
 }
 
 impl InCluster {
     /// Ours, as `deploy/ferrolb.yaml` has it.
-    pub(super) fn ferrolb(program: PathBuf) -> Self {
+    pub(crate) fn ferrolb(program: PathBuf) -> Self {
         Self {
             name: "ferrolb",
             namespace: "ferrolb-system",
@@ -47,12 +49,18 @@ impl InCluster {
             calm: Duration::from_secs(2),
             images: vec![("ferrolb/ferrolb", program)],
             manifest: None,
+            patch: None,
         }
+    }
+
+    /// Ours with the profile `fast`.
+    pub(crate) fn ferrolb_fast(program: PathBuf) -> Self {
+        Self { name: "ferrolb fast", patch: Some("liveness/fast.yaml"), ..Self::ferrolb(program) }
     }
 
     /// MetalLB with memberlist, as its manifest has it. Its documented way to take a node out is the
     /// label that excludes it from load balancers.
-    pub(super) fn metallb() -> Result<Self> {
+    pub(crate) fn metallb() -> Result<Self> {
         Ok(Self {
             name: METALLB.name,
             namespace: "metallb-system",
@@ -67,6 +75,7 @@ impl InCluster {
                 ("quay.io/metallb/speaker", METALLB.ensure_built("speaker")?),
             ],
             manifest: Some(METALLB.source()?.join("config/manifests/metallb-native.yaml")),
+            patch: None,
         })
     }
 
@@ -101,6 +110,11 @@ impl Contender for InCluster {
                 "--for=condition=established",
                 "--timeout=30s",
             ])?;
+        }
+        if let Some(patch) = self.patch {
+            let patch = format!("--patch-file={}", workspace::root().join("bench").join(patch).display());
+            let namespace = format!("--namespace={}", self.namespace);
+            stage.kubectl(&["patch", "daemonset/speaker", &namespace, &patch])?;
         }
         self.wait_for_rollout(stage)?;
         stage.apply("pool.yaml")

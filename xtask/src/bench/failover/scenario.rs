@@ -8,7 +8,7 @@ use super::stage::Stage;
 
 /// What happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Scenario {
+pub(crate) enum Scenario {
     /// Nothing: what the client sees on this machine in any case.
     Nothing,
     /// The node loses its power.
@@ -30,7 +30,7 @@ impl Scenario {
         [Self::Nothing, Self::PowerOff, Self::LinkDown, Self::Kill, Self::Stop, Self::Drain, Self::Upgrade];
 
     /// Its name in the table.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Nothing => "no fault",
             Self::PowerOff => "node power-off",
@@ -58,6 +58,11 @@ impl Scenario {
     /// The scenario with this key.
     pub(super) fn of(key: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scenario| scenario.key() == key)
+    }
+
+    /// Whether somebody wants it to happen.
+    pub(super) const fn is_planned(self) -> bool {
+        matches!(self, Self::Drain | Self::Upgrade)
     }
 
     /// Lets it happen to `owner`.

@@ -14,7 +14,7 @@ use crate::{lab, process, workspace};
 /// A lab of its own, so that one that is up stays up.
 const NAME: &str = "benchfail";
 /// The nodes that may have the address.
-pub(super) const CANDIDATES: [&str; 2] = ["worker1", "worker2"];
+pub(crate) const CANDIDATES: [&str; 2] = ["worker1", "worker2"];
 /// The address, see `bench/failover/pool.yaml`.
 pub(super) const ADDRESS: &str = "192.168.100.240";
 /// How long things that take seconds may take.
@@ -23,7 +23,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The lab, which goes when this is dropped, and the folder of its files.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(crate) struct Stage {
     directory: PathBuf,
     /// The candidates' MAC addresses, in their order.
     macs: Vec<String>,
@@ -31,7 +31,7 @@ pub(super) struct Stage {
 
 impl Stage {
     /// A new lab with `contender` and the Service in it.
-    pub(super) fn new(contender: &dyn Contender) -> Result<Self> {
+    pub(crate) fn new(contender: &dyn Contender) -> Result<Self> {
         let directory = workspace::target().join("bench/failover");
         fs::create_dir_all(&directory)
             .with_context(|| format!("could not create {}", directory.display()))?;
@@ -61,7 +61,7 @@ impl Stage {
         self.quietly(lab::command(NAME, arguments))
     }
 
-    pub(super) fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         let mut command = lab::command(NAME, ["kubectl", "--"]);
         process::output(command.args(arguments))
     }
@@ -73,7 +73,7 @@ impl Stage {
     }
 
     /// Runs a program on a host of the lab.
-    pub(super) fn exec(&self, host: &str, arguments: &[&str]) -> Result<String> {
+    pub(crate) fn exec(&self, host: &str, arguments: &[&str]) -> Result<String> {
         process::output(on(host).args(arguments))
     }
 
@@ -87,12 +87,12 @@ impl Stage {
 
     /// Ids of the processes called `name` on a node.
     #[expect(clippy::unused_self, reason = "there are nodes as long as there is a stage")]
-    pub(super) fn processes(&self, node: &str, name: &str) -> Result<Vec<String>> {
+    pub(crate) fn processes(&self, node: &str, name: &str) -> Result<Vec<String>> {
         processes::in_namespace(&format!("{NAME}-{node}"), name)
     }
 
     /// Waits until both candidates are ready and one of them keeps the address; returns it.
-    pub(super) fn settled(&self, contender: &dyn Contender) -> Result<String> {
+    pub(crate) fn settled(&self, contender: &dyn Contender) -> Result<String> {
         let deadline = Instant::now() + PATIENCE;
         let mut since: Option<(String, Instant)> = None;
         loop {
@@ -120,6 +120,11 @@ impl Stage {
                 return Ok(None);
             }
         }
+        self.owner()
+    }
+
+    /// The node that has the address, if the client gets an answer.
+    pub(crate) fn owner(&self) -> Result<Option<String>> {
         // Asked anew each time: what the client remembers says nothing about now.
         let ask = format!(
             "ip neigh del {ADDRESS} dev eth0 2>/dev/null; \

@@ -11,14 +11,15 @@ use crate::bench::peer::METALLB;
 use crate::bench::{Goal, Row, Summary};
 
 /// What is read off a run: name, unit, and how.
-type Column = (&'static str, &'static str, fn(&Counts) -> u64);
+pub(crate) type Column = (&'static str, &'static str, fn(&Counts) -> u64);
 
-const GAP: Column = ("longest gap", "ms", |counts| counts.longest_gap_us);
+pub(crate) const GAP: Column = ("longest gap", "ms", |counts| counts.longest_gap_us);
 const FAILED: Column = ("failed", "new", |counts| counts.failed);
+const INTERRUPTED: Column = ("interrupted", "new", |counts| counts.interrupted);
 const BROKEN: Column = ("broken", "of 10", |counts| counts.broken);
-const ARP_GAP: Column = ("ARP gap", "ms", |counts| counts.resolution.longest_gap_us);
+pub(crate) const ARP_GAP: Column = ("ARP gap", "ms", |counts| counts.resolution.longest_gap_us);
 const DOUBLED: Column = ("two owners", "ms", |counts| counts.resolution.doubled_us);
-const PAUSE: Column = ("client's pause", "ms", |counts| counts.longest_pause_us);
+pub(crate) const PAUSE: Column = ("client's pause", "ms", |counts| counts.longest_pause_us);
 
 /// After a crash.
 const CRASH: Goal = Goal::AtMost { median: 300.0, max: 500.0 };
@@ -45,14 +46,15 @@ pub(super) fn rows(ours: &Counted, peers: &BTreeMap<&str, Counted>) -> Result<Ve
     Ok(rows)
 }
 
-fn summary((_, unit, read): Column, counts: &[Counts]) -> Option<Summary> {
+/// The figures of a column; `None` without a run.
+pub(crate) fn summary((_, unit, read): Column, counts: &[Counts]) -> Option<Summary> {
     #[expect(clippy::cast_precision_loss, reason = "a run is far shorter than 2^53 microseconds")]
     let figure = |counts: &Counts| read(counts) as f64 / if unit == "ms" { 1000.0 } else { 1.0 };
     Summary::of(counts.iter().map(figure))
 }
 
 /// What is shown of a scenario, with our goals.
-fn columns(scenario: Scenario) -> [(Column, Goal); 6] {
+fn columns(scenario: Scenario) -> [(Column, Goal); 7] {
     use Goal::Shown;
     let [gap, failed, broken, arp_gap] = match scenario {
         Scenario::Nothing => [Shown; 4],
@@ -63,5 +65,13 @@ fn columns(scenario: Scenario) -> [(Column, Goal); 6] {
         // It is no move, so nothing breaks.
         Scenario::Upgrade => [PLANNED, NONE_AT_ALL, NONE_AT_ALL, Shown],
     };
-    [(GAP, gap), (FAILED, failed), (BROKEN, broken), (ARP_GAP, arp_gap), (DOUBLED, Shown), (PAUSE, Shown)]
+    [
+        (GAP, gap),
+        (FAILED, failed),
+        (INTERRUPTED, Shown),
+        (BROKEN, broken),
+        (ARP_GAP, arp_gap),
+        (DOUBLED, Shown),
+        (PAUSE, Shown),
+    ]
 }
