@@ -22,16 +22,15 @@ use std::time::Duration;
 
 use ferrolb_api::CONTROLLER;
 use ferrolb_cluster::controller::{
-    ClaimWriter, ConfigurationStateWriter, ControllerWatches, StatusWriter, updated,
+    ClaimWriter, ConfigurationStateWriter, ControllerWatches, ServiceStatus, StatusWriter,
 };
 use ferrolb_cluster::errors::{brief, is_absent, is_conflict};
 use ferrolb_cluster::lease::Elector;
 use ferrolb_cluster::liveness_key;
+use ferrolb_cluster::parse::service::SeenService;
 use ferrolb_cluster::{Dirty, EventQueue, EventWriter, Watches};
 use futures::StreamExt;
 use futures::future::OptionFuture;
-use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Service;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -44,7 +43,8 @@ const IDLE_PASS: Duration = Duration::from_secs(30);
 /// After a pass, changes gather for so long: the echoes of its own writes, and thousands of
 /// Services created at once. A first change is acted on at once.
 const PASS_PAUSE: Duration = Duration::from_millis(100);
-/// After a write that was refused, the next pass waits so long.
+/// After writes that were refused, the next pass waits so long: twice as long each time in a row, up to
+/// [`IDLE_PASS`].
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Status writes in flight: enough for thousands of Services at a start, few for the API server.
 const WRITES_IN_FLIGHT: usize = 16;
@@ -91,6 +91,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
             WAITING_EVENTS_MAX,
         ),
         metrics,
+        retry_after: RETRY_AFTER,
     };
     let mut stopped = std::pin::pin!(process.stopped());
     tokio::select! {
@@ -135,6 +136,7 @@ struct Leader {
     configuration_state: ConfigurationStateWriter,
     events: EventQueue,
     metrics: Metrics,
+    retry_after: Duration,
 }
 
 impl Leader {
@@ -158,11 +160,14 @@ impl Leader {
         self.events.tell(decisions.notices);
         let complete =
             services_written.complete && claims_written.complete && config_written && state_written;
-        match (complete, services_written.more || claims_written.more) {
-            (true, false) => IDLE_PASS,
-            (true, true) => PASS_PAUSE,
-            (false, _) => RETRY_AFTER,
+        let more = services_written.more || claims_written.more;
+        if complete {
+            self.retry_after = RETRY_AFTER;
+            return if more { PASS_PAUSE } else { IDLE_PASS };
         }
+        let wait = self.retry_after;
+        self.retry_after = (2 * wait).min(IDLE_PASS);
+        wait
     }
 }
 
@@ -198,23 +203,23 @@ struct Written {
 }
 
 async fn write_services(writer: &StatusWriter, decisions: &Decisions) -> Written {
-    let now = Timestamp::now();
-    let mut changed = decisions.services.iter().filter_map(|(service, status)| updated(service, status, now));
-    let batch: Vec<Service> = changed.by_ref().take(WRITES_PER_PASS).collect();
-    let more = changed.next().is_some();
-    let write = |service: Service| async move {
-        match writer.write_service(&service).await {
-            Ok(()) => true,
-            // The Service changed meanwhile; the watch brings the change and the next pass.
-            Err(error) if is_conflict(&error) || is_absent(&error) => true,
-            Err(error) => {
-                let service = ferrolb_cluster::parse::service::key(&service);
-                tracing::warn!(%service, error = brief(&error), "a status was not written and is retried");
-                false
-            }
-        }
-    };
-    let writes = futures::stream::iter(batch.into_iter().map(write)).buffer_unordered(WRITES_IN_FLIGHT);
+    let batch = decisions.services.iter().take(WRITES_PER_PASS);
+    let writes = batch.map(|(service, status)| write_service(writer, service, status));
+    let writes = futures::stream::iter(writes).buffer_unordered(WRITES_IN_FLIGHT);
     let complete = writes.fold(true, |complete, written| async move { complete && written }).await;
-    Written { complete, more }
+    Written { complete, more: decisions.services.len() > WRITES_PER_PASS }
+}
+
+/// Whether nothing has to be tried again.
+async fn write_service(writer: &StatusWriter, service: &SeenService, status: &ServiceStatus) -> bool {
+    match writer.write_service(service, status).await {
+        Ok(()) => true,
+        // The Service changed meanwhile; the watch brings the change and the next pass.
+        Err(error) if is_conflict(&error) || is_absent(&error) => true,
+        Err(error) => {
+            let service = &service.key;
+            tracing::warn!(%service, error = brief(&error), "a status was not written and is retried");
+            false
+        }
+    }
 }

@@ -25,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
@@ -125,7 +126,7 @@ pub fn predict(
     let (before, view) = judge(today);
     let (after, _) = judge(changed);
     let mut outcome = outcome::compare(&before, &after);
-    let is_unsettled = |(key, request): &(ServiceKey, ServiceRequest)| {
+    let is_unsettled = |(key, request): &(ServiceKey, Arc<ServiceRequest>)| {
         before.decisions.get(key).is_some_and(|decision| decision.addresses() != request.recorded)
     };
     outcome.unsettled = view.requests().into_iter().filter(is_unsettled).map(|(key, _)| key).collect();

@@ -5,31 +5,31 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ferrolb_api::conditions::{ACCEPTED, ADDRESS_ALLOCATED, READY};
-use ferrolb_api::events::EventReason;
 use ferrolb_api::ip_address_pool::IpAddressPoolStatus;
 use ferrolb_cluster::Notice;
 use ferrolb_cluster::controller::view::listed;
 use ferrolb_cluster::controller::writes::says;
-use ferrolb_cluster::controller::{ClaimStatus, Condition, ConfigObject, ControllerView, ServiceStatus};
-use ferrolb_cluster::parse::service::{allocated_addresses, is_marked};
-use ferrolb_ipam::{Allocation, Allocator, Change, Decision, Refusal, Usage};
+use ferrolb_cluster::controller::{
+    ClaimStatus, Condition, ConfigObject, ControllerView, ServiceStatus, is_said,
+};
+use ferrolb_cluster::parse::service::SeenService;
+use ferrolb_ipam::{Allocator, Decision, Usage};
 use ferrolb_plan::coverage;
 use ferrolb_vocab::{ObjectName, PoolName, ServiceKey};
-use k8s_openapi::api::core::v1::{ObjectReference, Service};
-use kube::Resource;
+use k8s_openapi::api::core::v1::ObjectReference;
 
 mod claims;
 mod coexistence;
 mod configuration;
 mod conflicts;
 mod deprecated;
+mod told;
 
 /// Decides, and remembers what was decided and told.
 #[derive(Debug, Default)]
 pub struct Decider {
     allocator: Allocator,
-    /// The last word about each Service: nothing is logged or told twice in a row.
-    told: BTreeMap<ServiceKey, String>,
+    told: told::Told,
     foreign: BTreeMap<ServiceKey, String>,
     claims: claims::Told,
     coexistence: coexistence::Told,
@@ -44,8 +44,8 @@ pub struct Decider {
 /// What one pass found to do.
 #[derive(Debug)]
 pub struct Decisions {
-    /// Services with the status they should have.
-    pub services: Vec<(Arc<Service>, ServiceStatus)>,
+    /// Services that do not say what they should, with what that is.
+    pub services: Vec<(Arc<SeenService>, ServiceStatus)>,
     /// The status that each claim should have.
     pub claims: BTreeMap<ObjectName, ClaimStatus>,
     /// Configuration objects whose status has to change.
@@ -109,32 +109,38 @@ impl Decider {
             return self.stand_back(view);
         }
         let requests = view.requests();
-        let allocated = self.allocator.reconcile(&view.pools, &view.claim_requests(), &requests).clone();
-        let mut decisions = Decisions::none(view, self.allocator.usage(&view.pools));
-        for (key, decision) in &allocated {
+        let decided = self.allocator.reconcile(&view.pools, &view.claim_requests(), &requests);
+        let mut services = Vec::new();
+        let mut say = |service: &Arc<SeenService>, status: ServiceStatus| {
+            if !is_said(service, &status) {
+                services.push((Arc::clone(service), status));
+            }
+        };
+        let mut notices = Vec::new();
+        let mut refused = BTreeMap::new();
+        for (key, decision) in decided {
             let (Some(service), Some(request)) = (view.services.get(key), requests.get(key)) else {
                 continue;
             };
             if let Some(refusal) = decision.refusal() {
-                *decisions.refused.entry(refusal.reason()).or_default() += 1;
+                *refused.entry(refusal.reason()).or_default() += 1;
             }
-            let mut notices = self.notices(key, decision);
-            notices.extend(self.deprecated.notices(key, service));
             let mut status = ServiceStatus { former: request.recorded.clone(), ..status(decision) };
-            notices.extend(self.conflicts.judge((key, service), &view.conflicts, &mut status));
-            let reference = service.object_ref(&());
-            decisions.notices.extend(notices.into_iter().map(|notice| (reference.clone(), notice)));
-            decisions.services.push((Arc::clone(service), status));
+            let mut own = self.told.notices(key, decision);
+            own.extend(self.deprecated.notices(service));
+            own.extend(self.conflicts.judge(service, &view.conflicts, &mut status));
+            notices.extend(own.into_iter().map(|notice| (service.reference(), notice)));
+            say(service, status);
         }
-        for service in view.others.iter().filter(|service| is_marked(service)) {
-            let former = allocated_addresses(service, &view.pools);
-            decisions
-                .services
-                .push((Arc::clone(service), ServiceStatus { former, ..ServiceStatus::default() }));
+        for service in view.others.iter().filter(|service| service.is_marked()) {
+            let former = service.allocated_addresses(&view.pools);
+            say(service, ServiceStatus { former, ..ServiceStatus::default() });
         }
+        let usage = self.allocator.usage(&view.pools);
+        let mut decisions = Decisions { services, notices, refused, ..Decisions::none(view, usage) };
         let claims = self.allocator.claims();
         self.claims.add(view, claims, &mut decisions);
-        self.told.retain(|key, _| view.services.contains_key(key));
+        self.told.forget_all_but(&view.services);
         self.deprecated.forget_all_but(&view.services);
         self.conflicts.forget_all_but(&view.services);
         decisions.conflicts = self.conflicts.counts();
@@ -148,87 +154,6 @@ impl Decider {
         let uid = write.object.reference.uid.clone().unwrap_or_default();
         let (conditions, usage) = (write.conditions.clone(), write.usage.clone());
         self.written.insert(uid, Written { version, conditions, usage });
-    }
-
-    fn notices(&mut self, key: &ServiceKey, decision: &Decision) -> Vec<Notice> {
-        let mut notices = Vec::new();
-        if let Some(cleared) = decision.cleared() {
-            tracing::warn!(service = %key, reason = cleared.why.reason(), "a Service loses its address");
-            notices.push(Notice::new(
-                EventReason::ClearAssignment,
-                format!(
-                    "{}: current IP for \"{key}\" not allowed by config, will attempt for new IP assignment: {}",
-                    cleared.why.reason(),
-                    cleared.why
-                ),
-            ));
-        }
-        match decision {
-            Decision::Allocated(allocation) => {
-                let addresses = quoted(&allocation.addresses);
-                match allocation.change {
-                    Change::Kept => {}
-                    Change::Allocated => {
-                        tracing::info!(service = %key, pool = %allocation.pool, ip = addresses, "address allocated");
-                        let message = format!("Assigned IP {addresses}");
-                        notices.push(Notice::new(EventReason::IpAllocated, message));
-                    }
-                    Change::Added(address) => {
-                        tracing::info!(service = %key, pool = %allocation.pool, ip = %address, "address added");
-                        let message = format!("Assigned additional IP \"{address}\"");
-                        notices.push(Notice::new(EventReason::IpAllocated, message));
-                    }
-                }
-                notices.extend(self.lack(key, allocation));
-            }
-            Decision::Refused(refused) => notices.extend(self.once(key, &refused.why)),
-        }
-        notices
-    }
-
-    /// The Event about what a Service with addresses lacks of what it asks for. What it has it keeps; but nobody
-    /// should believe that the wish was granted.
-    fn lack(&mut self, key: &ServiceKey, allocation: &Allocation) -> Option<Notice> {
-        match (&allocation.unmet, &allocation.missing) {
-            (Some(unmet), _) => self.once(key, unmet),
-            (None, Some(missing)) => self.once_missing(key, missing),
-            (None, None) => {
-                self.told.remove(key);
-                None
-            }
-        }
-    }
-
-    /// The Event about `refusal`, unless it was the last word about this Service already.
-    fn once(&mut self, key: &ServiceKey, refusal: &Refusal) -> Option<Notice> {
-        let text = refusal.to_string();
-        let (event, message) = if matches!(refusal, Refusal::RequestUnreadable { .. }) {
-            (EventReason::LoadBalancerFailed, text)
-        } else if matches!(refusal, Refusal::NotEnoughClusterIps { .. }) {
-            (EventReason::NotEnoughClusterIps, text)
-        } else {
-            (EventReason::AllocationFailed, format!("Failed to allocate IP for \"{key}\": {text}"))
-        };
-        self.once_as(key, event, (refusal.reason(), message))
-    }
-
-    /// The Event about the second address that `PreferDualStack` wishes and does not get.
-    fn once_missing(&mut self, key: &ServiceKey, missing: &Refusal) -> Option<Notice> {
-        let message = format!("cannot assign additional IP in PreferDualStack: {missing}");
-        self.once_as(key, EventReason::AdditionalAssignFailed, (missing.reason(), message))
-    }
-
-    fn once_as(
-        &mut self,
-        key: &ServiceKey,
-        event: EventReason,
-        (reason, message): (&'static str, String),
-    ) -> Option<Notice> {
-        if self.told.insert(key.clone(), message.clone()).as_ref() == Some(&message) {
-            return None;
-        }
-        tracing::warn!(service = %key, reason, error = message, "a Service does not get what it asks for");
-        Some(Notice::new(event, format!("{reason}: {message}")))
     }
 
     /// A Service of another class is not touched; only the log says so, once.

@@ -116,6 +116,7 @@ async fn objects(client: &Client, kind: Kind, definition: &Definition) -> anyhow
 async fn others(client: &Client) -> anyhow::Result<ControllerObjects> {
     Ok(ControllerObjects {
         services: all(client).await?,
+        seen_services: Vec::new(),
         namespaces: all(client).await?,
         nodes: all(client).await?,
         node_states: all(client).await?,

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ferrolb_api::annotations::{Annotation, DEPRECATED_PREFIX};
+use ferrolb_api::annotations::DEPRECATED_PREFIX;
 use ferrolb_api::{BgpAdvertisement, METALLB_NAMESPACE, parse_selector};
 use ferrolb_cluster::config::Guarded;
 use ferrolb_cluster::controller::view::listed;
@@ -127,13 +127,10 @@ fn tell_services(combined: &mut Combined, view: &ControllerView) {
         let note = format!("loses {}: {}", lost.join(", "), cleared.why);
         combined.report.note_at(&format!("Service {service}"), note);
     }
-    let asks = |annotation: Annotation, service: &k8s_openapi::api::core::v1::Service| {
-        annotation.find(service.annotations()).is_some_and(|found| found.deprecated)
-    };
     let deprecated: Vec<String> = view
         .services
         .iter()
-        .filter(|(_, service)| Annotation::ALL.into_iter().any(|annotation| asks(annotation, service)))
+        .filter(|(_, service)| !service.deprecated.is_empty())
         .map(|(service, _)| service.to_string())
         .collect();
     if !deprecated.is_empty() {

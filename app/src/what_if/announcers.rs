@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ferrolb_cluster::controller::ControllerView;
-use ferrolb_cluster::parse::service::planned;
+use ferrolb_cluster::parse::service::SeenService;
 use ferrolb_ipam::Decision;
 use ferrolb_plan::{Exclusions, Ownership, ServingEndpoints, Snapshot, Withheld, owners};
 use ferrolb_vocab::{Epoch, Instant, NodeName, ServiceKey};
@@ -50,7 +51,7 @@ impl Traffic {
     fn claims(&self, view: &ControllerView) -> BTreeMap<NodeName, BTreeMap<IpAddr, Epoch>> {
         let mut claims: BTreeMap<NodeName, BTreeMap<IpAddr, Epoch>> = BTreeMap::new();
         for (key, node) in &self.announcers {
-            let service = view.services.get(key).map(|object| planned(object, ServingEndpoints::default()));
+            let service = view.services.get(key).map(|service| service.planned(ServingEndpoints::default()));
             let addresses = service.into_iter().flat_map(|service| service.addresses);
             claims.entry(node.clone()).or_default().extend(addresses.map(|address| (address, Epoch::FIRST)));
         }
@@ -67,8 +68,8 @@ pub fn elect(
     traffic: &Traffic,
     speakers: &BTreeSet<NodeName>,
 ) -> BTreeMap<ServiceKey, Announcer> {
-    let service = |(key, object): (&ServiceKey, &std::sync::Arc<_>)| {
-        let mut service = planned(object, traffic.endpoints.get(key).cloned().unwrap_or_default());
+    let service = |(key, service): (&ServiceKey, &Arc<SeenService>)| {
+        let mut service = service.planned(traffic.endpoints.get(key).cloned().unwrap_or_default());
         service.addresses =
             decisions.get(key).map(|decision| decision.addresses().to_vec()).unwrap_or_default();
         (key.clone(), service)

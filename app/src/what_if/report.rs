@@ -137,8 +137,8 @@ fn service(outcome: &ServiceOutcome) -> Value {
         Some(Announcer::Nobody { reason, why }) => json!({"reason": reason, "message": why}),
     };
     json!({
-        "namespace": outcome.service.namespace,
-        "name": outcome.service.name,
+        "namespace": *outcome.service.namespace,
+        "name": *outcome.service.name,
         "effect": outcome.effect.as_str(),
         "before": {"addresses": outcome.before, "announcer": announcer(&outcome.announced_by)},
         "after": {"addresses": outcome.after, "announcer": announcer(&outcome.then_announced_by)},

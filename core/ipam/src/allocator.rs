@@ -8,7 +8,9 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 use core::net::IpAddr;
 
 use ferrolb_vocab::{ObjectName, PoolName, ServiceKey};
@@ -49,6 +51,9 @@ pub struct Allocator {
     decisions: BTreeMap<ServiceKey, Decision>,
     claims: BTreeMap<ObjectName, ClaimDecision>,
 }
+
+/// A Service with its request.
+type Asking<'a> = (&'a ServiceKey, &'a ServiceRequest);
 
 /// One round of decisions.
 struct Round<'a> {
@@ -99,8 +104,10 @@ impl Allocator {
         &mut self,
         pools: &PoolSet,
         claims: &BTreeMap<ObjectName, ClaimRequest>,
-        services: &BTreeMap<ServiceKey, ServiceRequest>,
+        services: &BTreeMap<ServiceKey, impl Borrow<ServiceRequest>>,
     ) -> &BTreeMap<ServiceKey, Decision> {
+        let services: &Vec<Asking<'_>> =
+            &services.iter().map(|(service, request)| (service, request.borrow())).collect();
         self.forget_all_but(services);
         let mut bindings = Bindings::of(claims, services);
         let held = || claims::Held::new(&had(&self.decisions, services), &bindings);
@@ -134,9 +141,9 @@ impl Allocator {
         usage::usage(pools, self.decisions.values(), self.claims.values())
     }
 
-    fn forget_all_but(&mut self, services: &BTreeMap<ServiceKey, ServiceRequest>) {
+    fn forget_all_but(&mut self, services: &[Asking<'_>]) {
         // Side by side, as both are in order: looking each up costs as much as all the rest of a quiet round.
-        let mut keys = services.keys().peekable();
+        let mut keys = services.iter().map(|(service, _)| *service).peekable();
         self.decisions.retain(|service, _| {
             while keys.next_if(|key| *key < service).is_some() {}
             keys.next_if_eq(&service).is_some()
@@ -148,12 +155,12 @@ impl Allocator {
     fn keep_unchanged<'a>(
         &mut self,
         round: &mut Round<'a>,
-        (services, bindings): (&'a BTreeMap<ServiceKey, ServiceRequest>, &'a Bindings<'a>),
+        (services, bindings): (&[Asking<'a>], &'a Bindings<'a>),
         unsettled: &mut Unsettled<'a>,
     ) -> Vec<Incumbent<'a>> {
         let mut incumbents = Vec::new();
         let mut decisions = self.decisions.iter_mut().peekable();
-        for (service, request) in services {
+        for &(service, request) in services {
             let applicant = Applicant { service, request, binding: bindings.get(service) };
             let decision = decisions.next_if(|(decided, _)| *decided == service);
             match decision.map(|(_, decision)| decision) {
@@ -240,7 +247,7 @@ impl Allocator {
                 if let Some(ClaimDecision::Reserved(reservation)) = self.claims.get_mut(*claim)
                     && addresses.contains(&reservation.address)
                 {
-                    reservation.services.insert(service.name.clone());
+                    reservation.services.insert((*service.name).into());
                 }
             }
         }
@@ -250,12 +257,12 @@ impl Allocator {
 /// What each Service has when a round starts.
 fn had<'a, 'r>(
     decisions: &'r BTreeMap<ServiceKey, Decision>,
-    services: &'a BTreeMap<ServiceKey, ServiceRequest>,
+    services: &[Asking<'a>],
 ) -> BTreeMap<&'a ServiceKey, &'r [IpAddr]>
 where
     'a: 'r,
 {
-    let had = |(service, request): (&'a ServiceKey, &'a ServiceRequest)| {
+    let had = |&(service, request): &Asking<'a>| {
         (service, decisions.get(service).map_or(&request.recorded[..], Decision::addresses))
     };
     services.iter().map(had).collect()
@@ -344,7 +351,7 @@ impl Allocation {
         Self {
             pool: pool.name.clone(),
             addresses,
-            terms: applicant.request.terms.clone(),
+            terms: Arc::clone(&applicant.request.terms),
             change,
             missing: None,
             unmet: applicant.unmet().map(Box::new),

@@ -1,6 +1,7 @@
 //! What became of a request.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -65,7 +66,7 @@ pub struct Allocation {
     /// later comes second.
     pub addresses: Vec<IpAddr>,
     /// On what terms the Service uses them.
-    pub terms: Terms,
+    pub terms: Arc<Terms>,
     /// What this round did.
     pub change: Change,
     /// Why a `PreferDualStack` Service with cluster IPs of both families has an address of only one, as long as

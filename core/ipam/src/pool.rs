@@ -208,10 +208,10 @@ mod tests {
     fn a_resolved_but_empty_namespace_set_admits_nobody() {
         let mut pool = Pool::new("p", [range("10.0.0.0/24")]);
         pool.service_allocation = Some(ServiceAllocation::default());
-        assert_eq!(pool.admits("shop", &Labels::new()), Ok(()));
+        assert_eq!(pool.admits("shop", &Labels::default()), Ok(()));
         pool.service_allocation =
             Some(ServiceAllocation { namespaces: Some(BTreeSet::new()), ..ServiceAllocation::default() });
-        let why = pool.admits("shop", &Labels::new()).unwrap_err();
+        let why = pool.admits("shop", &Labels::default()).unwrap_err();
         assert_eq!(why.to_string(), "its serviceAllocation does not admit namespace \"shop\"");
     }
 }

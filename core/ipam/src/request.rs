@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
@@ -20,7 +21,7 @@ pub struct ServiceRequest {
     /// What its annotations and `spec.loadBalancerIP` ask for.
     pub wanted: Wanted,
     /// On what terms it shares an address.
-    pub terms: Terms,
+    pub terms: Arc<Terms>,
     /// Our addresses in `status.loadBalancer.ingress`, in order.
     pub recorded: Vec<IpAddr>,
     /// Creation time in seconds since the Unix epoch: who came first is served first.
@@ -32,11 +33,11 @@ impl ServiceRequest {
     #[must_use]
     pub fn new(families: Families) -> Self {
         Self {
-            labels: Labels::new(),
+            labels: Labels::default(),
             families,
             policy: FamilyPolicy::SingleStack,
             wanted: Wanted::Any,
-            terms: Terms::default(),
+            terms: Arc::default(),
             recorded: Vec::new(),
             created: 0,
         }

@@ -24,10 +24,6 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn labels(pairs: &[(&str, &str)]) -> Labels {
-    pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
-}
-
 fn selects(key: &str, value: &str) -> Selector {
     let operator = Operator::In([value.into()].into());
     Selector { requirements: vec![Requirement { key: key.into(), operator }] }
@@ -51,7 +47,7 @@ fn link(index: u32, name: &str, address: &str) -> Link {
 
 fn node(name: &str) -> (NodeName, Node) {
     let node = Node {
-        labels: labels(&[("kubernetes.io/hostname", name)]),
+        labels: [("kubernetes.io/hostname", name)].into(),
         subnets: ["192.168.100.0/24".parse().unwrap(), "fd00:100::/64".parse().unwrap()].into(),
         ..Node::default()
     };
@@ -63,7 +59,11 @@ fn key() -> ServiceKey {
 }
 
 fn pool(range: &str) -> Pool {
-    Pool { namespace: "metallb-system".into(), labels: Labels::new(), ranges: vec![range.parse().unwrap()] }
+    Pool {
+        namespace: "metallb-system".into(),
+        labels: Labels::default(),
+        ranges: vec![range.parse().unwrap()],
+    }
 }
 
 /// The walkthrough's cluster, seen from `me`: 192.168.100.240 belongs to master by its hash.
@@ -226,7 +226,7 @@ fn pools_are_covered_by_name_or_by_label() {
     snapshot.advertisements =
         explicit(L2Advertisement { pool_selectors: vec![selects("tier", "front")], ..other });
     assert_eq!(withheld(&snapshot), Withheld::NoMatchingAdvertisement);
-    snapshot.pools.get_mut(&PoolName::from("lb-pool")).unwrap().labels = labels(&[("tier", "front")]);
+    snapshot.pools.get_mut(&PoolName::from("lb-pool")).unwrap().labels = [("tier", "front")].into();
     assert!(matches!(verdict(&snapshot), Verdict::Announce(_)));
 }
 
@@ -270,7 +270,7 @@ fn service_selectors_choose_services_and_exclude_sharing() {
     let mut snapshot = cluster("master");
     snapshot.advertisements = explicit(advertisement);
     assert_eq!(withheld(&snapshot), Withheld::NoMatchingAdvertisement);
-    service(&mut snapshot).labels = labels(&[("app", "web")]);
+    service(&mut snapshot).labels = [("app", "web")].into();
     assert!(matches!(verdict(&snapshot), Verdict::Announce(_)));
     service(&mut snapshot).shares_address = true;
     assert_eq!(withheld(&snapshot), Withheld::SharedAddressWithServiceSelector);

@@ -1,11 +1,40 @@
 //! Labels and label selectors with the semantics of `metav1.LabelSelector`.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// An object's labels.
-pub type Labels = BTreeMap<String, String>;
+/// An object's labels. Nearly all objects have few, and there are thousands of objects: this takes
+/// the room of its entries, where a map takes that of eleven for the first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Labels(Box<[(Box<str>, Box<str>)]>);
+
+impl Labels {
+    /// The value of label `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.iter().find(|(label, _)| *label == key).map(|(_, value)| value)
+    }
+
+    /// Keys and values, in the order of the keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (&**key, &**value))
+    }
+}
+
+impl From<&BTreeMap<String, String>> for Labels {
+    fn from(labels: &BTreeMap<String, String>) -> Self {
+        Self(labels.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect())
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Labels {
+    fn from(labels: [(&str, &str); N]) -> Self {
+        let sorted = BTreeMap::from(labels);
+        Self(sorted.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
+    }
+}
 
 /// A parsed label selector: every requirement must hold; none at all matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,10 +97,6 @@ mod tests {
     use super::*;
     use alloc::vec;
 
-    fn labels(pairs: &[(&str, &str)]) -> Labels {
-        pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
-    }
-
     fn requires(operator: Operator) -> Selector {
         Selector { requirements: vec![Requirement { key: "zone".into(), operator }] }
     }
@@ -88,16 +113,16 @@ mod tests {
         ];
         for (operator, in_a, in_c, absent) in cases {
             let selector = requires(operator);
-            assert_eq!(selector.matches(&labels(&[("zone", "a")])), in_a, "{selector:?}");
-            assert_eq!(selector.matches(&labels(&[("zone", "c")])), in_c, "{selector:?}");
-            assert_eq!(selector.matches(&labels(&[])), absent, "{selector:?}");
+            assert_eq!(selector.matches(&Labels::from([("zone", "a")])), in_a, "{selector:?}");
+            assert_eq!(selector.matches(&Labels::from([("zone", "c")])), in_c, "{selector:?}");
+            assert_eq!(selector.matches(&Labels::default()), absent, "{selector:?}");
         }
     }
 
     #[test]
     fn an_empty_selector_and_an_empty_list_match_everything() {
-        assert!(Selector::default().matches(&labels(&[])));
-        assert!(Selector::any_or_empty(&[], &labels(&[])));
-        assert!(!Selector::any_or_empty(&[requires(Operator::Exists)], &labels(&[])));
+        assert!(Selector::default().matches(&Labels::default()));
+        assert!(Selector::any_or_empty(&[], &Labels::default()));
+        assert!(!Selector::any_or_empty(&[requires(Operator::Exists)], &Labels::default()));
     }
 }

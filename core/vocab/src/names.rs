@@ -2,6 +2,7 @@
 //! types only keep a node's name from being used as a pool's.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::fmt;
 
 macro_rules! name {
@@ -45,18 +46,19 @@ name!(
     PoolName
 );
 
-/// The namespace and name of a Service; orders by namespace, then name.
+/// The namespace and name of a Service; orders by namespace, then name. There are thousands, and
+/// each is in many maps at once: the copies share one text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServiceKey {
     /// The Service's namespace.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// The Service's name.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 impl ServiceKey {
     /// The key of Service `namespace/name`.
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
 }

@@ -90,12 +90,9 @@ mod tests {
             ],
         }))
         .unwrap();
-        let labels = |pairs: &[(&str, &str)]| {
-            pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
-        };
-        assert!(selector.matches(&labels(&[("zone", "a"), ("rack", "7")])));
-        assert!(!selector.matches(&labels(&[("zone", "a")])));
-        assert!(!selector.matches(&labels(&[("zone", "a"), ("rack", "7"), ("role", "lab")])));
+        assert!(selector.matches(&[("zone", "a"), ("rack", "7")].into()));
+        assert!(!selector.matches(&[("zone", "a")].into()));
+        assert!(!selector.matches(&[("zone", "a"), ("rack", "7"), ("role", "lab")].into()));
     }
 
     #[test]

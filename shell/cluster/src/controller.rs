@@ -10,4 +10,4 @@ pub use claims::{Claim, ClaimStatus, ClaimWriter};
 pub use configuration_state::ConfigurationStateWriter;
 pub use objects::{ControllerObjects, ListError, list_announcers, list_endpoint_slices};
 pub use view::{ConfigObject, ControllerView, ControllerWatches};
-pub use writes::{Condition, ServiceStatus, StatusWriter, updated};
+pub use writes::{Condition, ServiceStatus, StatusWriter, is_said};

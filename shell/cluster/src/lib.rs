@@ -21,9 +21,11 @@ pub mod events;
 pub mod lease;
 pub mod liveness_key;
 pub mod parse;
+pub mod services;
 pub mod speaker;
 pub mod watches;
 pub mod webhook;
 
 pub use events::{EventQueue, EventWriter, Notice};
+pub use services::Services;
 pub use watches::{Dirty, Watches};

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use kube::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{self, Store};
@@ -93,28 +93,27 @@ impl Watches {
     where
         K: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     {
-        let (reader, writer) = reflector::store();
+        let (reader, mut writer) = reflector::store();
         let dirty = self.dirty.clone();
-        self.tasks.spawn(async move {
-            let stream = watcher(api, config)
-                .default_backoff()
-                .modify(move |object| {
-                    object.meta_mut().managed_fields = None;
-                    strip(object);
-                })
-                .reflect(writer);
-            let mut stream = pin!(stream);
-            while let Some(event) = stream.next().await {
-                match event {
-                    Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => {}
-                    Ok(watcher::Event::Apply(_) | watcher::Event::Delete(_) | watcher::Event::InitDone) => {
-                        dirty.mark();
-                    }
-                    Err(error) => tell(&error),
-                }
-            }
+        let stream = watcher(api, config).default_backoff().modify(move |object| {
+            object.meta_mut().managed_fields = None;
+            strip(object);
         });
+        self.tasks.spawn(run(stream, dirty, move |event| writer.apply_watcher_event(event), tell));
         reader
+    }
+
+    /// Hands every event of a watch to `keep`, which keeps a copy of its own.
+    pub(crate) fn follow_events<K>(
+        &mut self,
+        api: Api<K>,
+        config: watcher::Config,
+        keep: impl FnMut(&watcher::Event<K>) + Send + 'static,
+    ) where
+        K: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    {
+        let stream = watcher(api, config).default_backoff();
+        self.tasks.spawn(run(stream, self.dirty.clone(), keep, |error| report(&K::plural(&()), error)));
     }
 
     /// Follows a configuration kind in each of `namespaces`.
@@ -127,6 +126,30 @@ impl Watches {
             self.follow(Api::namespaced(client.clone(), namespace), watcher::Config::default(), |_| ())
         };
         namespaces.iter().map(&mut follow).collect()
+    }
+}
+
+/// Keeps a copy, and marks `dirty` when it has changed. Ends with the process.
+async fn run<K>(
+    stream: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
+    dirty: Dirty,
+    mut keep: impl FnMut(&watcher::Event<K>),
+    tell: impl Fn(&watcher::Error),
+) {
+    let mut stream = pin!(stream);
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(event) => {
+                keep(&event);
+                match event {
+                    watcher::Event::Init | watcher::Event::InitApply(_) => {}
+                    watcher::Event::Apply(_) | watcher::Event::Delete(_) | watcher::Event::InitDone => {
+                        dirty.mark();
+                    }
+                }
+            }
+            Err(error) => tell(&error),
+        }
     }
 }
 
@@ -159,11 +182,16 @@ pub async fn synced<K>(store: &Store<K>)
 where
     K: kube::Resource<DynamicType = ()> + Clone + 'static,
 {
-    let mut ready = pin!(store.wait_until_ready());
+    // An error means that the writer is gone: only when the process ends.
+    said_when_late::<K>(async { drop(store.wait_until_ready().await) }).await;
+}
+
+/// Waits for the first complete list of a kind, and says every ten seconds what it waits for.
+pub(crate) async fn said_when_late<K: kube::Resource<DynamicType = ()>>(listed: impl Future<Output = ()>) {
+    let mut listed = pin!(listed);
     loop {
-        match within(SYNC_REPORT_INTERVAL, ready.as_mut()).await {
-            // The writer is gone only when the process ends.
-            Some(_ended) => return,
+        match within(SYNC_REPORT_INTERVAL, listed.as_mut()).await {
+            Some(()) => return,
             None => tracing::warn!(kind = %K::plural(&()), "waiting for the first list from the API server"),
         }
     }

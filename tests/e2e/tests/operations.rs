@@ -107,6 +107,6 @@ fn the_service_accounts_may_do_no_more_than_they_need() {
         }
         assert!(may(account, "list", "services"), "{account} sees Services");
     }
-    assert!(may("controller", "update", "services/status"));
-    assert!(!may("speaker", "update", "services/status"));
+    assert!(may("controller", "patch", "services/status"));
+    assert!(!may("speaker", "patch", "services/status"));
 }

@@ -1,10 +1,10 @@
 //! The cluster of a scenario, as the API server has it at first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ferrolb_plan::{Advertisements, L2Advertisement, Node as PlanNode, Pool, Service, ServingEndpoints};
-use ferrolb_vocab::{ObjectName, PoolName, ServiceKey};
+use ferrolb_vocab::{Labels, ObjectName, PoolName, ServiceKey};
 
 use crate::scenario::Scenario;
 use crate::speaker::{SpeakerViewParts, name};
@@ -23,7 +23,7 @@ pub(crate) fn cluster(scenario: &Scenario) -> SpeakerViewParts {
         (ServiceKey::new("default", format!("of-{address}").replace('.', "-")), service)
     };
     let range = "192.168.100.200-192.168.100.250".parse().expect("a range");
-    let pool = Pool { namespace: "metallb-system".into(), labels: BTreeMap::new(), ranges: vec![range] };
+    let pool = Pool { namespace: "metallb-system".into(), labels: Labels::default(), ranges: vec![range] };
     let advertisement = (ObjectName::new("metallb-system", "all"), L2Advertisement::default());
     SpeakerViewParts {
         services: addresses(scenario).into_iter().map(service).collect(),

@@ -112,13 +112,12 @@ fn bound(reservation: &Reservation) -> Condition {
 #[cfg(test)]
 mod tests {
     use super::super::Decider;
-    use super::super::tests::{told, view};
+    use super::super::tests::{change, told, view};
     use super::*;
     use ferrolb_api::annotations::ADDRESS_CLAIM;
     use ferrolb_cluster::controller::Claim;
     use kube::ResourceExt;
     use serde_json::json;
-    use std::sync::Arc;
 
     fn with_claim(view: &mut ControllerView, name: &str, address: &str) {
         let object = json!({
@@ -146,8 +145,7 @@ mod tests {
         assert_eq!(says(&first, "c"), (Some("10.0.0.2".into()), vec![], ["Reserved", "NoService"]));
         assert_eq!(first.claimed, [(("reserved", ""), 1)].into());
 
-        let web = Arc::make_mut(view.services.values_mut().next().unwrap());
-        web.annotations_mut().insert(ADDRESS_CLAIM.into(), "c".into());
+        change(&mut view, "web", |web| drop(web.annotations_mut().insert(ADDRESS_CLAIM.into(), "c".into())));
         let bound = decider.decide(&view);
         assert_eq!(says(&bound, "c").1, ["web"]);
         assert_eq!(says(&bound, "c").2, ["Reserved", "InUse"]);
@@ -159,9 +157,9 @@ mod tests {
     fn a_claim_that_waits_is_told_once_with_the_reason_and_so_is_its_service() {
         let mut decider = Decider::default();
         let mut view = view(&["web", "waits"]);
-        let waits = ferrolb_vocab::ServiceKey::new("default", "waits");
-        let waits = Arc::make_mut(view.services.get_mut(&waits).unwrap());
-        waits.annotations_mut().insert(ADDRESS_CLAIM.into(), "c".into());
+        change(&mut view, "waits", |waits| {
+            drop(waits.annotations_mut().insert(ADDRESS_CLAIM.into(), "c".into()))
+        });
         with_claim(&mut view, "c", "10.9.0.1");
         let first = decider.decide(&view);
         let why = "10.9.0.1 is in no IPAddressPool; add it to one or ask for another address";

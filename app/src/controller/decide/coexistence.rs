@@ -19,7 +19,7 @@ impl Decider {
     /// it changes that.
     pub(super) fn stand_back(&mut self, view: &ControllerView) -> Decisions {
         self.allocator = Allocator::default();
-        self.told.clear();
+        self.told.forget_all();
         let mut requests = view.requests();
         requests.retain(|_, request| !request.recorded.is_empty());
         let mut held = Allocator::default();

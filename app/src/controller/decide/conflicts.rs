@@ -10,8 +10,8 @@ use ferrolb_api::node_state::ConflictState;
 use ferrolb_cluster::Notice;
 use ferrolb_cluster::controller::{Condition, ServiceStatus};
 use ferrolb_cluster::parse::conflict::HostConflict;
+use ferrolb_cluster::parse::service::SeenService;
 use ferrolb_vocab::{MacAddr, ServiceKey};
-use k8s_openapi::api::core::v1::Service;
 
 const REASON: &str = "InUseByAnotherHost";
 
@@ -34,10 +34,11 @@ impl Told {
     /// if that is news. What the Service says already, an earlier leader has told.
     pub(super) fn judge(
         &mut self,
-        (key, service): (&ServiceKey, &Service),
+        service: &SeenService,
         conflicts: &BTreeMap<IpAddr, HostConflict>,
         status: &mut ServiceStatus,
     ) -> Option<Notice> {
+        let key = &service.key;
         let found: Vec<(IpAddr, &HostConflict)> =
             status.addresses.iter().filter_map(|address| Some((*address, conflicts.get(address)?))).collect();
         if found.is_empty() {
@@ -66,7 +67,7 @@ impl Told {
         Some(Notice::new(EventReason::AddressConflict, notice))
     }
 
-    pub(super) fn forget_all_but(&mut self, services: &BTreeMap<ServiceKey, Arc<Service>>) {
+    pub(super) fn forget_all_but(&mut self, services: &BTreeMap<ServiceKey, Arc<SeenService>>) {
         self.0.retain(|key, _| services.contains_key(key));
     }
 
@@ -108,19 +109,20 @@ fn text(address: IpAddr, conflict: &HostConflict) -> String {
 }
 
 /// Whether the Service carries the condition with this message.
-fn says(service: &Service, message: &str) -> bool {
-    let conditions = service.status.as_ref().and_then(|status| status.conditions.as_ref());
-    let mut conditions = conditions.into_iter().flatten();
+fn says(service: &SeenService, message: &str) -> bool {
+    let mut conditions = service.written.conditions.iter();
     conditions.any(|condition| condition.type_ == ADDRESS_CONFLICT && condition.message == message)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{told, view};
+    use super::super::tests::{change, told, view};
     use super::super::{ControllerView, Decider, Decisions};
     use super::*;
-    use ferrolb_cluster::controller::updated;
-    use jiff::Timestamp;
+    use ferrolb_api::annotations::ALLOCATED_ADDRESSES;
+    use ferrolb_api::conditions::ADDRESS_ALLOCATED;
+    use kube::ResourceExt;
+    use serde_json::json;
 
     /// One Service, whose address a host has or had.
     fn with(state: ConflictState) -> ControllerView {
@@ -167,9 +169,16 @@ mod tests {
     fn a_new_leader_tells_nothing_that_the_service_says_already() {
         let mut seen = with(ConflictState::Occupied);
         let decided = Decider::default().decide(&seen);
-        let (service, status) = &decided.services[0];
-        let written = updated(service, status, Timestamp::UNIX_EPOCH).unwrap();
-        seen.services = [(ServiceKey::new("default", "web"), Arc::new(written))].into();
+        let said = condition(&decided).unwrap().message.clone();
+        let time = "2026-01-01T00:00:00Z";
+        let conditions = [ADDRESS_ALLOCATED, ADDRESS_CONFLICT].map(|type_| {
+            json!({"type": type_, "status": "True", "reason": REASON, "message": said, "lastTransitionTime": time})
+        });
+        change(&mut seen, "web", |web| {
+            let status = json!({"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}, "conditions": conditions});
+            web.status = serde_json::from_value(status).unwrap();
+            web.annotations_mut().insert(ALLOCATED_ADDRESSES.into(), "10.0.0.1".into());
+        });
         assert!(told(&Decider::default().decide(&seen)).is_empty());
     }
 }

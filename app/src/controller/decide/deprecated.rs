@@ -6,14 +6,11 @@ use std::sync::Arc;
 use ferrolb_api::annotations::Annotation;
 use ferrolb_api::events::EventReason;
 use ferrolb_cluster::Notice;
-use ferrolb_cluster::parse::service::is_judged;
+use ferrolb_cluster::parse::service::SeenService;
 use ferrolb_vocab::ServiceKey;
-use k8s_openapi::api::core::v1::Service;
-use kube::ResourceExt;
 
-/// What a user writes. The controller itself replaces the one that controllers write.
-const ASKED_WITH: [Annotation; 3] =
-    [Annotation::AddressPool, Annotation::LoadBalancerIps, Annotation::AllowSharedIp];
+/// A user writes the others. The controller itself replaces this one.
+const CONTROLLERS_OWN: &str = Annotation::IpAllocatedFromPool.deprecated_key();
 
 /// The deprecated keys that were told at each Service.
 #[derive(Debug, Default)]
@@ -22,15 +19,15 @@ pub(super) struct Told(BTreeMap<ServiceKey, BTreeSet<&'static str>>);
 impl Told {
     /// The Events that are due. At a Service that is met for the first time and that was judged
     /// before, an earlier leader has told them.
-    pub(super) fn notices(&mut self, key: &ServiceKey, service: &Service) -> Vec<Notice> {
-        let found = ASKED_WITH.iter().filter_map(|annotation| annotation.find(service.annotations()));
-        let keys: BTreeSet<_> = found.filter(|found| found.deprecated).map(|found| found.key).collect();
+    pub(super) fn notices(&mut self, service: &SeenService) -> Vec<Notice> {
+        let key = &service.key;
         let told = self.0.get(key);
-        let told_before = told.is_none() && is_judged(service);
+        let told_before = told.is_none() && service.is_judged();
         let is_due =
             |deprecated: &&&str| !told_before && !told.is_some_and(|told| told.contains(**deprecated));
-        let notices = keys
-            .iter()
+        let asked_with = service.deprecated.iter().filter(|key| **key != CONTROLLERS_OWN);
+        let notices = asked_with
+            .clone()
             .filter(is_due)
             .map(|deprecated| {
                 tracing::warn!(service = %key, annotation = deprecated, "a Service uses a deprecated annotation");
@@ -38,11 +35,11 @@ impl Told {
                 Notice::new(EventReason::DeprecatedAnnotation, message)
             })
             .collect();
-        self.0.entry(key.clone()).or_default().extend(keys);
+        self.0.entry(key.clone()).or_default().extend(asked_with);
         notices
     }
 
-    pub(super) fn forget_all_but(&mut self, services: &BTreeMap<ServiceKey, Arc<Service>>) {
+    pub(super) fn forget_all_but(&mut self, services: &BTreeMap<ServiceKey, Arc<SeenService>>) {
         self.0.retain(|key, _| services.contains_key(key));
     }
 }

@@ -1,12 +1,24 @@
 use super::*;
 use ferrolb_cluster::parse::ObjectError;
 use ferrolb_ipam::{Pool, PoolSet};
-use k8s_openapi::api::core::v1::{ServiceSpec, ServiceStatus as KubeStatus};
+use k8s_openapi::api::core::v1::{Service, ServiceSpec, ServiceStatus as KubeStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
-pub(super) fn service(name: &str) -> (ServiceKey, Arc<Service>) {
-    let service = Service {
+pub(super) fn service(name: &str) -> (ServiceKey, Arc<SeenService>) {
+    let seen = SeenService::of(&object(name));
+    (seen.key.clone(), Arc::new(seen))
+}
+
+/// The Service of [`service`] becomes what `edit` makes of it.
+pub(super) fn change(view: &mut ControllerView, name: &str, edit: impl FnOnce(&mut Service)) {
+    let mut object = object(name);
+    edit(&mut object);
+    view.services.insert(ServiceKey::new("default", name), Arc::new(SeenService::of(&object)));
+}
+
+fn object(name: &str) -> Service {
+    Service {
         metadata: ObjectMeta {
             namespace: Some("default".into()),
             name: Some(name.into()),
@@ -15,8 +27,7 @@ pub(super) fn service(name: &str) -> (ServiceKey, Arc<Service>) {
         },
         spec: Some(ServiceSpec { cluster_ips: Some(vec!["10.233.0.9".into()]), ..ServiceSpec::default() }),
         status: Some(KubeStatus::default()),
-    };
-    (ServiceKey::new("default", name), Arc::new(service))
+    }
 }
 
 fn pool_object(errors: Vec<ObjectError>) -> ConfigObject {
@@ -43,7 +54,7 @@ pub(super) fn view(services: &[&str]) -> ControllerView {
     let (pools, _) = PoolSet::new([Pool::new("lb-pool", [range])]);
     let announced = ferrolb_plan::Pool {
         namespace: "metallb-system".into(),
-        labels: ferrolb_vocab::Labels::new(),
+        labels: ferrolb_vocab::Labels::default(),
         ranges: vec![range],
     };
     ControllerView {
@@ -96,13 +107,12 @@ fn a_refusal_is_told_once_with_its_reason_first_and_again_after_an_allocation() 
 #[test]
 fn a_service_that_says_it_has_something_of_ours_is_cleared_and_another_is_not() {
     let (_, untouched) = service("node-port");
-    let (_, recorded) = service("was-balanced");
-    let mut recorded = Arc::unwrap_or_clone(recorded);
+    let mut recorded = object("was-balanced");
     recorded.annotations_mut().insert("metallb.io/ip-allocated-from-pool".into(), "lb-pool".into());
     let mut view = view(&[]);
-    view.others = vec![untouched, Arc::new(recorded)];
+    view.others = vec![untouched, Arc::new(SeenService::of(&recorded))];
     let decisions = Decider::default().decide(&view);
-    let cleared: Vec<_> = decisions.services.iter().map(|(service, _)| service.name_any()).collect();
+    let cleared: Vec<_> = decisions.services.iter().map(|(service, _)| &*service.key.name).collect();
     assert_eq!(cleared, ["was-balanced"]);
     assert_eq!(decisions.services[0].1, ServiceStatus::default());
 }
@@ -142,10 +152,9 @@ fn an_unreadable_wish_of_a_service_that_has_an_address_is_told_and_takes_nothing
     let mut decider = Decider::default();
     decider.decide(&view(&["web"]));
     let mut asking = view(&["web"]);
-    let service = asking.services.values_mut().next().unwrap();
-    let mut changed = Service::clone(service);
-    changed.annotations_mut().insert("metallb.io/loadBalancerIPs".into(), "ten".into());
-    *service = Arc::new(changed);
+    change(&mut asking, "web", |web| {
+        web.annotations_mut().insert("metallb.io/loadBalancerIPs".into(), "ten".into());
+    });
     let decisions = decider.decide(&asking);
     let [text] = &told(&decisions)[..] else { panic!("{:?}", told(&decisions)) };
     assert!(text.starts_with("web LoadBalancerFailed RequestUnreadable: "), "{text}");
@@ -156,12 +165,11 @@ fn an_unreadable_wish_of_a_service_that_has_an_address_is_told_and_takes_nothing
 #[test]
 fn a_second_address_that_is_missing_is_told_once_in_metallbs_words() {
     let mut view = view(&["web"]);
-    let web = view.services.values_mut().next().unwrap();
-    let mut dual = Service::clone(web);
-    let spec = dual.spec.as_mut().unwrap();
-    spec.ip_family_policy = Some("PreferDualStack".into());
-    spec.cluster_ips = Some(vec!["10.233.0.9".into(), "fd00::9".into()]);
-    *web = Arc::new(dual);
+    change(&mut view, "web", |dual| {
+        let spec = dual.spec.as_mut().unwrap();
+        spec.ip_family_policy = Some("PreferDualStack".into());
+        spec.cluster_ips = Some(vec!["10.233.0.9".into(), "fd00::9".into()]);
+    });
     let mut decider = Decider::default();
     let told_first = told(&decider.decide(&view));
     let [given, missing] = &told_first[..] else { panic!("{told_first:?}") };
@@ -174,10 +182,9 @@ fn a_second_address_that_is_missing_is_told_once_in_metallbs_words() {
 
 #[test]
 fn a_deprecated_annotation_is_told_once_for_each_key_and_not_again_by_the_next_leader() {
-    let old_key = |name: &str| format!("metallb.universe.tf/{name}");
-    let annotated = |view: &mut ControllerView, name: &str, value: &str| {
-        let service = view.services.values_mut().next().unwrap();
-        Arc::make_mut(service).annotations_mut().insert(old_key(name), value.into());
+    let annotate = |web: &mut Service, names: &[&str]| {
+        let old_key = |name: &&str| (format!("metallb.universe.tf/{name}"), "lb-pool".to_owned());
+        web.annotations_mut().extend(names.iter().map(old_key));
     };
     let deprecated = |decisions: &Decisions| {
         let mut all = told(decisions);
@@ -185,21 +192,23 @@ fn a_deprecated_annotation_is_told_once_for_each_key_and_not_again_by_the_next_l
         all
     };
     let mut view = view(&["web"]);
-    annotated(&mut view, "address-pool", "lb-pool");
-    annotated(&mut view, "ip-allocated-from-pool", "lb-pool");
+    change(&mut view, "web", |web| annotate(web, &["address-pool", "ip-allocated-from-pool"]));
     let mut decider = Decider::default();
     let text = "web deprecatedAnnotation Service uses deprecated annotation metallb.universe.tf/";
     assert_eq!(deprecated(&decider.decide(&view)), [format!("{text}address-pool")]);
     assert!(deprecated(&decider.decide(&view)).is_empty());
-    annotated(&mut view, "allow-shared-ip", "key");
+    let all = ["address-pool", "ip-allocated-from-pool", "allow-shared-ip"];
+    change(&mut view, "web", |web| annotate(web, &all));
     assert_eq!(deprecated(&decider.decide(&view)), [format!("{text}allow-shared-ip")]);
 
-    let web = Arc::make_mut(view.services.values_mut().next().unwrap());
-    web.status = serde_json::from_value(serde_json::json!({ "conditions": [{
-        "type": ADDRESS_ALLOCATED, "status": "True", "reason": "Allocated", "message": "",
-        "lastTransitionTime": "2026-01-01T00:00:00Z"
-    }] }))
-    .unwrap();
+    change(&mut view, "web", |web| {
+        annotate(web, &all);
+        web.status = serde_json::from_value(serde_json::json!({ "conditions": [{
+            "type": ADDRESS_ALLOCATED, "status": "True", "reason": "Allocated", "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"
+        }] }))
+        .unwrap();
+    });
     assert!(deprecated(&Decider::default().decide(&view)).is_empty());
 }
 
@@ -244,17 +253,21 @@ fn the_configuration_is_invalid_as_long_as_a_pool_has_an_error_and_names_every_o
 #[test]
 fn addresses_of_another_are_no_request_and_stay_beside_ours() {
     let mut view = view(&["web"]);
-    let web = Arc::make_mut(view.services.values_mut().next().unwrap());
-    web.status = serde_json::from_value(serde_json::json!({
-        "loadBalancer": { "ingress": [{ "ip": "192.0.2.1" }] }
-    }))
-    .unwrap();
+    let listing = |web: &mut Service| {
+        web.status = serde_json::from_value(serde_json::json!({
+            "loadBalancer": { "ingress": [{ "ip": "192.0.2.1" }] }
+        }))
+        .unwrap();
+    };
+    change(&mut view, "web", listing);
     let decisions = Decider::default().decide(&view);
     assert_eq!(told(&decisions), ["web IPAllocated Assigned IP [\"10.0.0.1\"]"], "nothing is cleared");
     assert!(decisions.services[0].1.former.is_empty());
 
-    let web = Arc::make_mut(view.services.values_mut().next().unwrap());
-    web.annotations_mut().insert("metallb.io/ip-allocated-from-pool".into(), "gone".into());
+    change(&mut view, "web", |web| {
+        listing(web);
+        web.annotations_mut().insert("metallb.io/ip-allocated-from-pool".into(), "gone".into());
+    });
     let decisions = Decider::default().decide(&view);
     let [cleared, given] = &told(&decisions)[..] else { panic!("{:?}", told(&decisions)) };
     assert!(cleared.starts_with("web ClearAssignment AddressNotInPool: "), "{cleared}");

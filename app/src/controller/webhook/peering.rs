@@ -8,7 +8,7 @@ use ferrolb_api::{BgpAdvertisement, BgpPeer, IpAddressPool, parse_selector};
 use ferrolb_cluster::config::Guarded;
 use ferrolb_cluster::parse::community::check_community;
 use ferrolb_cluster::parse::{INVALID_SPEC, ObjectError, pool, readable};
-use ferrolb_vocab::{IpFamily, IpPrefix, IpRange, Selector};
+use ferrolb_vocab::{IpFamily, IpPrefix, IpRange, Labels, Selector};
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt;
@@ -68,7 +68,7 @@ fn advertises(object: &BgpAdvertisement, selectors: &[Selector], pool: &IpAddres
     pool.namespace() == object.namespace()
         && (names.is_empty() && selectors.is_empty()
             || names.contains(&pool.name_any())
-            || selectors.iter().any(|selector| selector.matches(pool.labels())))
+            || selectors.iter().any(|selector| selector.matches(&Labels::from(pool.labels()))))
 }
 
 /// An aggregate must lie within one entry of the pool, however the entry is cut into prefixes.
@@ -152,7 +152,9 @@ fn identity(spec: &BgpPeerSpec) -> String {
 
 /// Whether some node peers by both; as long as no node is known, some may.
 fn share_a_node(nodes: &[Arc<Node>], one: &[Selector], other: &[Selector]) -> bool {
-    let peers = |selectors: &[Selector], node: &Arc<Node>| Selector::any_or_empty(selectors, node.labels());
+    let peers = |selectors: &[Selector], node: &Arc<Node>| {
+        Selector::any_or_empty(selectors, &Labels::from(node.labels()))
+    };
     nodes.is_empty() || nodes.iter().any(|node| peers(one, node) && peers(other, node))
 }
 

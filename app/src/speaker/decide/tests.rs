@@ -14,7 +14,7 @@ fn view() -> SpeakerView {
     };
     let pool = Pool {
         namespace: "metallb-system".into(),
-        labels: Labels::new(),
+        labels: Labels::default(),
         ranges: vec!["192.168.100.240-192.168.100.250".parse().unwrap()],
     };
     SpeakerView {

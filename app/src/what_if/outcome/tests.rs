@@ -1,6 +1,7 @@
 use super::*;
-use ferrolb_ipam::{Allocation, Change, Cleared, Refusal, Refused, Terms};
+use ferrolb_ipam::{Allocation, Change, Cleared, Refusal, Refused};
 use ferrolb_vocab::NodeName;
+use std::sync::Arc;
 
 fn addresses(texts: &[&str]) -> Vec<IpAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -20,7 +21,7 @@ fn decision(has: &[&str], taken: &[&str]) -> Decision {
     Decision::Allocated(Allocation {
         pool: "lb-pool".into(),
         addresses: addresses(has),
-        terms: Terms::default(),
+        terms: Arc::default(),
         change: Change::Kept,
         missing: None,
         unmet: None,

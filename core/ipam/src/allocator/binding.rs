@@ -7,6 +7,7 @@ use core::net::IpAddr;
 
 use ferrolb_vocab::{Labels, ObjectName, Operator, ServiceKey};
 
+use super::Asking;
 use crate::claim::{ClaimDecision, ClaimRequest};
 use crate::refusal::Refusal;
 use crate::request::{ServiceRequest, Wanted};
@@ -40,17 +41,14 @@ pub(super) enum ClaimedWish {
 }
 
 impl<'a> Bindings<'a> {
-    pub(super) fn of(
-        claims: &'a BTreeMap<ObjectName, ClaimRequest>,
-        services: &'a BTreeMap<ServiceKey, ServiceRequest>,
-    ) -> Self {
+    pub(super) fn of(claims: &'a BTreeMap<ObjectName, ClaimRequest>, services: &[Asking<'a>]) -> Self {
         let selecting = Selecting::of(claims);
-        let bind = |(service, request): (&'a ServiceKey, &'a ServiceRequest)| {
+        let bind = |&(service, request): &Asking<'a>| {
             let (mut bound, mut missing) = (Vec::new(), None);
             match &request.wanted {
                 Wanted::Claims(names) => {
                     for name in names {
-                        let name = ObjectName::new(service.namespace.as_str(), name.as_str());
+                        let name = ObjectName::new(&*service.namespace, name.as_str());
                         match claims.get_key_value(&name) {
                             Some(claim) => bound.push(claim),
                             None => missing = missing.or(Some(name)),
@@ -157,9 +155,7 @@ impl<'a> Selecting<'a> {
         if self.by_label.is_empty() && self.others.is_empty() {
             return Vec::new();
         }
-        let by_label = labels
-            .iter()
-            .filter_map(|(key, value)| self.by_label.get(&(namespace, key.as_str(), value.as_str())));
+        let by_label = labels.iter().filter_map(|(key, value)| self.by_label.get(&(namespace, key, value)));
         let candidates = by_label.chain(self.others.get(namespace)).flatten().copied();
         let selects = |claim: &ClaimRequest| claim.selector.as_ref().is_some_and(|all| all.matches(labels));
         let mut matching: Vec<_> = candidates.filter(|(_, claim)| selects(claim)).collect();

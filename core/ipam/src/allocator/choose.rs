@@ -251,7 +251,7 @@ impl<'a> Round<'a> {
     fn no_matching_pool(&self, applicant: Applicant<'a>) -> Refusal {
         let not_automatic = self.pools.iter().filter(|pool| !pool.auto_assign).count();
         Refusal::NoMatchingPool {
-            namespace: applicant.service.namespace.clone(),
+            namespace: (*applicant.service.namespace).into(),
             not_automatic,
             not_admitting: self.pools.iter().count() - not_automatic,
         }

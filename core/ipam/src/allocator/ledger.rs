@@ -125,7 +125,7 @@ impl<'a> Ledger<'a> {
 }
 
 impl<'a> Tenancy<'a> {
-    const fn terms(&self) -> &'a Terms {
+    fn terms(&self) -> &'a Terms {
         &self.first.request.terms
     }
 

@@ -1,6 +1,7 @@
 //! A small cluster to ask questions of, and the questions by subject.
 
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use core::net::IpAddr;
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -60,6 +61,10 @@ impl Cluster {
 
     fn edit(&mut self, name: &str) -> &mut ServiceRequest {
         self.services.get_mut(&key(name)).unwrap()
+    }
+
+    fn edit_terms(&mut self, name: &str) -> &mut Terms {
+        Arc::make_mut(&mut self.edit(name).terms)
     }
 
     fn delete(&mut self, name: &str) {
@@ -199,11 +204,11 @@ fn shares(sharing: &str, ports: &[Port], request: ServiceRequest) -> ServiceRequ
         backend: BackendKey::default(),
         ports: ports.iter().copied().collect(),
     };
-    ServiceRequest { terms, ..request }
+    ServiceRequest { terms: Arc::new(terms), ..request }
 }
 
 fn local(app: &str) -> BackendKey {
-    BackendKey::local(&[("app".into(), app.into())].into())
+    BackendKey::local(&[("app", app)].into())
 }
 
 fn claims(address: &str) -> ClaimRequest {
@@ -219,7 +224,7 @@ fn selecting(label: &str, claim: ClaimRequest) -> ClaimRequest {
 }
 
 fn labelled(label: &str, request: ServiceRequest) -> ServiceRequest {
-    ServiceRequest { labels: [(label.into(), String::new())].into(), ..request }
+    ServiceRequest { labels: [(label, "")].into(), ..request }
 }
 
 fn names_claims(claims: &str, request: ServiceRequest) -> ServiceRequest {
@@ -229,5 +234,5 @@ fn names_claims(claims: &str, request: ServiceRequest) -> ServiceRequest {
 
 fn claim_name(name: &str) -> ObjectName {
     let key = key(name);
-    ObjectName::new(key.namespace, key.name)
+    ObjectName::new(&*key.namespace, &*key.name)
 }

@@ -17,12 +17,15 @@ use serde::de::DeserializeOwned;
 use super::view::ControllerView;
 use crate::config::{ConfigObjects, Guarded};
 use crate::errors::{brief, is_absent};
+use crate::parse::service::SeenService;
 
 /// Everything the controller decides on.
 #[derive(Clone, Debug, Default)]
 pub struct ControllerObjects {
-    /// All Services.
+    /// All Services, as they were listed.
     pub services: Vec<Arc<Service>>,
+    /// All Services, as a watch keeps them; either here or there.
+    pub seen_services: Vec<Arc<SeenService>>,
     /// All Namespaces.
     pub namespaces: Vec<Arc<Namespace>>,
     /// All Nodes.
@@ -76,6 +79,7 @@ impl ControllerObjects {
         }
         Ok(Self {
             services: list(Api::all(client.clone())).await?,
+            seen_services: Vec::new(),
             namespaces: list(Api::all(client.clone())).await?,
             nodes: list(Api::all(client.clone())).await?,
             node_states: list(Api::all(client.clone())).await?,
@@ -91,6 +95,12 @@ impl ControllerObjects {
             config,
             communities,
         })
+    }
+
+    /// What is read of the Services, wherever they are from.
+    pub(super) fn all_services(&self) -> Vec<Arc<SeenService>> {
+        let listed = self.services.iter().map(|service| Arc::new(SeenService::of(service)));
+        listed.chain(self.seen_services.iter().cloned()).collect()
     }
 
     /// The cluster that these objects describe, when we handle Services of `lb_class`.

@@ -10,8 +10,8 @@ use ferrolb_api::node_state::ConflictState;
 use ferrolb_api::{AddressClaim, BgpAdvertisement, Community, IpAddressPool, L2Advertisement, NodeState};
 use ferrolb_ipam as ipam;
 use ferrolb_plan as plan;
-use ferrolb_vocab::{IpRange, NodeName, ObjectName, PoolName, ServiceKey};
-use k8s_openapi::api::core::v1::{Namespace, Node, ObjectReference, Service};
+use ferrolb_vocab::{IpRange, Labels, NodeName, ObjectName, PoolName, ServiceKey};
+use k8s_openapi::api::core::v1::{Namespace, Node, ObjectReference};
 use k8s_openapi::api::networking::v1::ServiceCIDR;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use kube::runtime::reflector::Store;
@@ -25,14 +25,15 @@ use crate::config::{ConfigStores, Guarded};
 use crate::parse::community::community_errors;
 use crate::parse::conflict::{HostConflict, conflicts, occupied_by_host};
 use crate::parse::occupied::occupied;
-use crate::parse::service::{Ownership, ingress_addresses, is_metallbs, key, ownership, request};
+use crate::parse::service::{Ownership, SeenService};
 use crate::parse::{ObjectError, advertisement, node, pool, readable};
+use crate::services::Services;
 use crate::watches::{GuardedStore, OptionalStore, Watches, synced};
 
 /// The controller's local copies.
 #[derive(Debug)]
 pub struct ControllerWatches {
-    services: Store<Service>,
+    services: Services,
     namespaces: Store<Namespace>,
     nodes: Store<Node>,
     node_states: Store<NodeState>,
@@ -46,10 +47,10 @@ pub struct ControllerWatches {
 /// Everything the controller decides on, parsed.
 #[derive(Debug, Default)]
 pub struct ControllerView {
-    /// The Services of type `LoadBalancer` that are ours, as they were read.
-    pub services: BTreeMap<ServiceKey, Arc<Service>>,
-    /// Services that are not load balanced (any more), as they were read.
-    pub others: Vec<Arc<Service>>,
+    /// The Services of type `LoadBalancer` that are ours.
+    pub services: BTreeMap<ServiceKey, Arc<SeenService>>,
+    /// Services that are not load balanced (any more).
+    pub others: Vec<Arc<SeenService>>,
     /// Services of another implementation's class, with that class.
     pub foreign: BTreeMap<ServiceKey, String>,
     /// The pools; those with errors are frozen.
@@ -98,7 +99,7 @@ impl ControllerWatches {
     pub fn start(watches: &mut Watches, client: &Client, namespaces: &[String]) -> Self {
         let all = watcher::Config::default;
         Self {
-            services: watches.follow(Api::all(client.clone()), all(), |_| ()),
+            services: Services::start(watches, client),
             namespaces: watches.follow(Api::all(client.clone()), all(), |_| ()),
             nodes: watches.follow(Api::all(client.clone()), all(), strip_node),
             node_states: watches.follow(Api::all(client.clone()), all(), |_| ()),
@@ -112,7 +113,7 @@ impl ControllerWatches {
 
     /// Waits for the first complete copy of everything.
     pub async fn synced(&self) {
-        synced(&self.services).await;
+        self.services.synced().await;
         synced(&self.namespaces).await;
         synced(&self.nodes).await;
         synced(&self.node_states).await;
@@ -135,7 +136,8 @@ impl ControllerWatches {
     #[must_use]
     pub fn objects(&self) -> ControllerObjects {
         ControllerObjects {
-            services: self.services.state(),
+            services: Vec::new(),
+            seen_services: self.services.state(),
             namespaces: self.namespaces.state(),
             nodes: self.nodes.state(),
             node_states: self.node_states.state(),
@@ -151,9 +153,9 @@ impl ControllerView {
     /// What `objects` mean, when we handle Services of `lb_class`.
     pub(super) fn of(objects: &ControllerObjects, lb_class: Option<&str>) -> Self {
         let mut view = Self::default();
-        view.add_services(&objects.services, lb_class);
-        let mut occupied =
-            occupied(&objects.nodes, &objects.node_states, &objects.services, &objects.service_cidrs);
+        let services = objects.all_services();
+        let mut occupied = occupied(&objects.nodes, &objects.node_states, &services, &objects.service_cidrs);
+        view.add_services(services, lb_class);
         view.conflicts = conflicts(&objects.nodes, &objects.node_states);
         occupied.extend(view.conflicts.iter().filter_map(occupied_by_host));
         view.add_pools(&objects.config.pools, &objects.namespaces, &occupied);
@@ -169,8 +171,8 @@ impl ControllerView {
 
     /// What each Service asks the allocator for.
     #[must_use]
-    pub fn requests(&self) -> BTreeMap<ServiceKey, ipam::ServiceRequest> {
-        self.services.iter().map(|(key, service)| (key.clone(), request(service, &self.pools))).collect()
+    pub fn requests(&self) -> BTreeMap<ServiceKey, Arc<ipam::ServiceRequest>> {
+        self.services.iter().map(|(key, service)| (key.clone(), service.request(&self.pools))).collect()
     }
 
     /// What each claim asks the allocator for.
@@ -179,15 +181,15 @@ impl ControllerView {
         self.claims.iter().map(|(name, claim)| (name.clone(), claim.request.clone())).collect()
     }
 
-    fn add_services(&mut self, services: &[Arc<Service>], lb_class: Option<&str>) {
+    fn add_services(&mut self, services: Vec<Arc<SeenService>>, lb_class: Option<&str>) {
         for service in services {
-            match ownership(service, lb_class) {
+            match service.ownership(lb_class) {
                 Ownership::Ours => {
-                    self.services.insert(key(service), Arc::clone(service));
+                    self.services.insert(service.key.clone(), service);
                 }
-                Ownership::NotLoadBalanced => self.others.push(Arc::clone(service)),
+                Ownership::NotLoadBalanced => self.others.push(service),
                 Ownership::ForeignClass(class) => {
-                    self.foreign.insert(key(service), class);
+                    self.foreign.insert(service.key.clone(), class);
                 }
             }
         }
@@ -195,8 +197,8 @@ impl ControllerView {
 
     /// Without any pool, an address that `MetalLB` gave stays: most likely the pools are on their way.
     fn leave_unclaimed(&mut self) {
-        let unclaimed = |_: &ServiceKey, service: &mut Arc<Service>| {
-            is_metallbs(service) && !ingress_addresses(service).is_empty()
+        let unclaimed = |_: &ServiceKey, service: &mut Arc<SeenService>| {
+            service.is_metallbs() && service.written.listed().next().is_some()
         };
         self.unclaimed = self.services.extract_if(.., unclaimed).map(|(key, _)| key).collect();
     }
@@ -218,7 +220,7 @@ impl ControllerView {
             if seen.insert(name.clone()) {
                 let ranges = parsed.ranges.clone();
                 let namespace = object.namespace().unwrap_or_default();
-                let labels = object.labels().clone();
+                let labels = Labels::from(object.labels());
                 self.announced_pools.insert(name.clone(), plan::Pool { namespace, labels, ranges });
             } else {
                 let taken = ipam::PoolError::DuplicateName { pool: name.clone() };

@@ -6,15 +6,16 @@ use ferrolb_api::CONTROLLER;
 use ferrolb_api::annotations::{ALLOCATED_ADDRESSES, Annotation};
 use ferrolb_api::conditions::{ADDRESS_ALLOCATED, ADDRESS_CONFLICT};
 use ferrolb_api::ip_address_pool::IpAddressPoolStatus;
-use ferrolb_vocab::PoolName;
+use ferrolb_vocab::{PoolName, ServiceKey};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{LoadBalancerIngress, ObjectReference, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{self as meta, Time};
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
-use kube::core::GroupVersionKind;
-use kube::{Api, Client, ResourceExt};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::core::{GroupVersionKind, PartialObjectMeta};
+use kube::{Api, Client};
 
 use super::view::ConfigObject;
+use crate::parse::service::{SeenService, address};
 
 /// A condition of an object, before it has a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,17 +70,20 @@ impl StatusWriter {
         Self { client }
     }
 
-    /// Writes the status of `service`, as [`updated`] made it, and its annotations.
-    ///
-    /// The write carries the resourceVersion that was read, so that it never undoes what
-    /// another wrote meanwhile: the list of addresses is atomic for the API server.
+    /// Makes `service` say `status`, as [`patch()`] does.
     ///
     /// # Errors
     /// The API server refused the write (409: the Service changed meanwhile) or cannot be reached.
-    pub async fn write_service(&self, service: &Service) -> Result<(), kube::Error> {
-        let api: Api<Service> =
-            Api::namespaced(self.client.clone(), &service.namespace().unwrap_or_default());
-        api.replace_status(&service.name_any(), &PostParams::default(), service).await?;
+    pub async fn write_service(
+        &self,
+        service: &SeenService,
+        status: &ServiceStatus,
+    ) -> Result<(), kube::Error> {
+        let ServiceKey { namespace, name } = &service.key;
+        // What comes back is the whole object; the watch brings it too.
+        let api: Api<PartialObjectMeta<Service>> = Api::namespaced(self.client.clone(), namespace);
+        let patch = Patch::Merge(patch(service, status, Timestamp::now()));
+        api.patch_status(name, &PatchParams::default(), &patch).await?;
         Ok(())
     }
 
@@ -143,41 +147,43 @@ pub fn says(object: &ConfigObject, conditions: &[Condition], usage: Option<&IpAd
     conditions.iter().all(same) && usage.map(counters) == object.usage.as_ref().map(counters)
 }
 
-/// `service` as it should be to say `status`; `None` when it does. Of thousands nearly all do, so only the
-/// parts that are ours are made anew and compared, and a Service is copied only to be written.
+/// Whether `service` says `status` already. Of thousands nearly all do.
 #[must_use]
-pub fn updated(service: &Service, status: &ServiceStatus, now: Timestamp) -> Option<Service> {
-    let current = service.status.as_ref();
-    let balancer = current.and_then(|current| current.load_balancer.as_ref());
-    let current_ingress = balancer.and_then(|balancer| balancer.ingress.as_deref()).unwrap_or_default();
-    let current_conditions = current.and_then(|current| current.conditions.as_deref()).unwrap_or_default();
-    let ingress = ingress(current_ingress, status);
-    let annotations = annotations(status);
-    let is_annotated =
-        |(key, value): &(&str, Option<String>)| service.annotations().get(*key) == value.as_ref();
-    if ingress == current_ingress
-        && are_said(current_conditions, &status.conditions)
-        && annotations.iter().all(is_annotated)
-    {
-        return None;
-    }
-    let mut updated = service.clone();
-    let written = updated.status.get_or_insert_default();
-    written.load_balancer.get_or_insert_default().ingress = Some(ingress);
-    written.conditions = Some(conditions(current_conditions, &status.conditions, now));
-    for (key, value) in annotations {
-        match value {
-            Some(value) => updated.annotations_mut().insert(key.into(), value),
-            None => updated.annotations_mut().remove(key),
-        };
-    }
-    Some(updated)
+pub fn is_said(service: &SeenService, status: &ServiceStatus) -> bool {
+    let is_ours = |address: &IpAddr| status.former.contains(address) || status.addresses.contains(address);
+    let Recorded { addresses, pool } = Recorded::of(status);
+    service.written.listed().filter(is_ours).eq(status.addresses.iter().copied())
+        && are_said(&service.written.conditions, &status.conditions)
+        && service.written.addresses.as_deref() == addresses.as_deref()
+        && service.written.pool.as_deref() == pool
+        && !service.written.has_former_pool
+}
+
+/// The JSON merge patch (RFC 7396) that makes `service` say `status`. It carries the resourceVersion
+/// that was read, so that it never undoes what another wrote meanwhile: a list is replaced as a whole.
+#[must_use]
+pub fn patch(service: &SeenService, status: &ServiceStatus, now: Timestamp) -> serde_json::Value {
+    let Recorded { addresses, pool } = Recorded::of(status);
+    serde_json::json!({
+        "metadata": {
+            "resourceVersion": service.resource_version,
+            "annotations": {
+                ALLOCATED_ADDRESSES: addresses,
+                (Annotation::IpAllocatedFromPool.key()): pool,
+                // MetalLB's former spelling of the same would go on to name a pool that may be wrong by now.
+                (Annotation::IpAllocatedFromPool.deprecated_key()): null,
+            },
+        },
+        "status": {
+            "loadBalancer": { "ingress": ingress(&service.written.ingress, status) },
+            "conditions": conditions(&service.written.conditions, &status.conditions, now),
+        },
+    })
 }
 
 /// Our addresses where ours were, and what is more behind; entries of others stay where they
 /// are, and an entry that is kept keeps its ipMode and ports.
 fn ingress(current: &[LoadBalancerIngress], status: &ServiceStatus) -> Vec<LoadBalancerIngress> {
-    let address = |entry: &LoadBalancerIngress| entry.ip.as_deref()?.parse::<IpAddr>().ok();
     let is_ours = |address: &IpAddr| status.former.contains(address) || status.addresses.contains(address);
     let entry = |wanted: &IpAddr| {
         let kept = current.iter().find(|entry| address(entry).as_ref() == Some(wanted));
@@ -220,14 +226,19 @@ fn is_ours(condition: &meta::Condition) -> bool {
 }
 
 /// What our annotations should be; `None` is absent.
-fn annotations(status: &ServiceStatus) -> [(&'static str, Option<String>); 3] {
-    let listed: Vec<String> = status.addresses.iter().map(IpAddr::to_string).collect();
-    [
-        (ALLOCATED_ADDRESSES, (!listed.is_empty()).then(|| listed.join(","))),
-        (Annotation::IpAllocatedFromPool.key(), status.pool.as_ref().map(ToString::to_string)),
-        // MetalLB's former spelling of the same would go on to name a pool that may be wrong by now.
-        (Annotation::IpAllocatedFromPool.deprecated_key(), None),
-    ]
+struct Recorded<'a> {
+    addresses: Option<String>,
+    pool: Option<&'a str>,
+}
+
+impl<'a> Recorded<'a> {
+    fn of(status: &'a ServiceStatus) -> Self {
+        let listed: Vec<String> = status.addresses.iter().map(IpAddr::to_string).collect();
+        Self {
+            addresses: (!listed.is_empty()).then(|| listed.join(",")),
+            pool: status.pool.as_ref().map(PoolName::as_str),
+        }
+    }
 }
 
 /// Conditions with the time of their last transition, kept where the truth is as it was.

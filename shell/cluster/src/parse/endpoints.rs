@@ -17,7 +17,7 @@ pub fn serving_endpoints(slices: &[Arc<EndpointSlice>]) -> BTreeMap<ServiceKey, 
     let mut services: BTreeMap<ServiceKey, ServingEndpoints> = BTreeMap::new();
     for slice in slices {
         let Some(service) = slice.labels().get(SERVICE_NAME) else { continue };
-        let key = ServiceKey::new(slice.namespace().unwrap_or_default(), service);
+        let key = ServiceKey::new(slice.namespace().unwrap_or_default(), service.as_str());
         let serving = services.entry(key).or_default();
         for endpoint in slice.endpoints.iter().flatten().filter(|endpoint| can_serve(endpoint)) {
             serving.any = true;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ferrolb_api::{NodeState, labels};
 use ferrolb_plan::Node;
-use ferrolb_vocab::{IpPrefix, MacAddr, NodeName};
+use ferrolb_vocab::{IpPrefix, Labels, MacAddr, NodeName};
 use k8s_openapi::api::core::v1 as core;
 use kube::ResourceExt;
 
@@ -17,7 +17,7 @@ pub fn node(object: &core::Node, state: Option<&NodeState>) -> Node {
         condition.type_ == "NetworkUnavailable" && condition.status == "True"
     };
     Node {
-        labels: object.labels().clone(),
+        labels: Labels::from(object.labels()),
         network_unavailable: conditions.into_iter().flatten().any(unavailable),
         draining: is_draining(object),
         excluded: object.labels().contains_key(labels::EXCLUDE_FROM_LOAD_BALANCERS),

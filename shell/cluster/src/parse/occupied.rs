@@ -6,11 +6,11 @@ use std::sync::Arc;
 use ferrolb_api::NodeState;
 use ferrolb_ipam::Occupant;
 use ferrolb_vocab::{IpPrefix, IpRange, NodeName};
-use k8s_openapi::api::core::v1::{Node, Service};
+use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::networking::v1::ServiceCIDR;
 use kube::ResourceExt;
 
-use super::service::key;
+use super::service::SeenService;
 
 /// What nodes, their Pods, Services inside the cluster and the ends of the nodes' subnets occupy.
 /// What does not parse was written by another and is left out.
@@ -18,7 +18,7 @@ use super::service::key;
 pub fn occupied(
     nodes: &[Arc<Node>],
     states: &[Arc<NodeState>],
-    services: &[Arc<Service>],
+    services: &[Arc<SeenService>],
     service_cidrs: &[Arc<ServiceCIDR>],
 ) -> Vec<(IpRange, Occupant)> {
     let mut occupied = Vec::new();
@@ -48,9 +48,8 @@ pub fn occupied(
     }
     // An API server before 1.33 does not tell the network.
     for service in services {
-        let cluster_ips = service.spec.iter().flat_map(|spec| spec.cluster_ips.iter().flatten());
-        let own = cluster_ips.filter_map(|address| single(address));
-        occupied.extend(own.map(|range| (range, Occupant::ClusterIp(key(service)))));
+        let own = service.cluster_ips.iter().filter_map(|address| IpRange::new(*address, *address).ok());
+        occupied.extend(own.map(|range| (range, Occupant::ClusterIp(service.key.clone()))));
     }
     occupied
 }
@@ -102,11 +101,12 @@ mod tests {
                 "subnets": ["192.168.100.0/24", "fd00:100::/64", "198.51.100.0/31", "nonsense"]
             }] }
         }));
-        let service = from_json(serde_json::json!({
+        let seen = |json| Arc::new(SeenService::of(&serde_json::from_value(json).unwrap()));
+        let service = seen(serde_json::json!({
             "metadata": { "namespace": "default", "name": "kubernetes" },
             "spec": { "clusterIPs": ["10.233.0.1", "fd00:233::1"] }
         }));
-        let headless = from_json(serde_json::json!({
+        let headless = seen(serde_json::json!({
             "metadata": { "namespace": "default", "name": "headless" },
             "spec": { "clusterIPs": ["None"] }
         }));

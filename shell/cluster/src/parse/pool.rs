@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ferrolb_api::ip_address_pool::ServiceAllocation;
 use ferrolb_api::{IpAddressPool, parse_selector};
 use ferrolb_ipam as ipam;
-use ferrolb_vocab::{IpRange, Selector};
+use ferrolb_vocab::{IpRange, Labels, Selector};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt;
@@ -56,7 +56,8 @@ fn service_allocation(
     let service_selectors =
         selectors("spec.serviceAllocation.serviceSelectors", &allocation.service_selectors)?;
     let restricted = !allocation.namespaces.is_empty() || !by_label.is_empty();
-    let selected = |namespace: &&Arc<Namespace>| by_label.iter().any(|by| by.matches(namespace.labels()));
+    let selected =
+        |namespace: &&Arc<Namespace>| by_label.iter().any(|by| by.matches(&Labels::from(namespace.labels())));
     let admitted: BTreeSet<String> = allocation
         .namespaces
         .iter()

@@ -7,26 +7,27 @@ use std::sync::Arc;
 use ferrolb_api::node_state::ConflictState;
 use ferrolb_api::{IpAddressPool, NodeState, ServiceL2Status};
 use ferrolb_plan as plan;
-use ferrolb_vocab::{IpRange, MacAddr, NodeName, PoolName, ServiceKey};
-use k8s_openapi::api::core::v1::{Node, ObjectReference, Service};
+use ferrolb_vocab::{IpRange, Labels, MacAddr, NodeName, PoolName, ServiceKey};
+use k8s_openapi::api::core::v1::{Node, ObjectReference};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::reflector::Store;
 use kube::runtime::watcher;
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 
 use crate::coexistence::{MetalLbPods, MetalLbWatch};
 use crate::config::{ConfigStores, Guarded};
 use crate::controller::view::{advertisements, nodes, strip_node};
 use crate::parse::conflict::{HostConflict, conflicts};
 use crate::parse::endpoints::serving_endpoints;
-use crate::parse::service::{Ownership, key, ownership, planned};
+use crate::parse::service::Ownership;
 use crate::parse::{node, pool, readable};
+use crate::services::Services;
 use crate::watches::{Watches, synced};
 
 /// A speaker's local copies.
 #[derive(Debug)]
 pub struct SpeakerWatches {
-    services: Store<Service>,
+    services: Services,
     endpoint_slices: Store<EndpointSlice>,
     nodes: Store<Node>,
     pub(super) node_states: Store<NodeState>,
@@ -65,7 +66,7 @@ impl SpeakerWatches {
     pub fn start(watches: &mut Watches, client: &Client, own_namespace: &str, namespaces: &[String]) -> Self {
         let all = watcher::Config::default;
         Self {
-            services: watches.follow(Api::all(client.clone()), all(), |_| ()),
+            services: Services::start(watches, client),
             endpoint_slices: watches.follow(Api::all(client.clone()), all(), |_| ()),
             nodes: watches.follow(Api::all(client.clone()), all(), strip_node),
             node_states: watches.follow(Api::all(client.clone()), all(), |_| ()),
@@ -77,7 +78,7 @@ impl SpeakerWatches {
 
     /// Waits for the first complete copy of everything.
     pub async fn synced(&self) {
-        synced(&self.services).await;
+        self.services.synced().await;
         synced(&self.endpoint_slices).await;
         synced(&self.nodes).await;
         synced(&self.node_states).await;
@@ -97,11 +98,10 @@ impl SpeakerWatches {
             ..SpeakerView::default()
         };
         for service in self.services.state() {
-            if ownership(&service, lb_class) == Ownership::Ours {
-                let key = key(&service);
-                let endpoints = endpoints.remove(&key).unwrap_or_default();
-                view.references.insert(key.clone(), service.object_ref(&()));
-                view.services.insert(key, planned(&service, endpoints));
+            if service.ownership(lb_class) == Ownership::Ours {
+                let endpoints = endpoints.remove(&service.key).unwrap_or_default();
+                view.references.insert(service.key.clone(), service.reference());
+                view.services.insert(service.key.clone(), service.planned(endpoints));
             }
         }
         let (l2, unreadable) = readable(&config.l2_advertisements);
@@ -143,7 +143,7 @@ fn pools(
         ranges.extend(read.into_iter().flatten());
         let pool = plan::Pool {
             namespace: object.namespace().unwrap_or_default(),
-            labels: object.labels().clone(),
+            labels: Labels::from(object.labels()),
             ranges: ranges.into_iter().collect(),
         };
         // Of two pools with one name the first counts; the controller tells the second.

@@ -113,8 +113,8 @@ impl Reporter {
         let interfaces = interfaces.iter().map(|name| InterfaceInfo { name: name.to_string() }).collect();
         let wanted = ServiceL2StatusStatus {
             node: Some(self.node.to_string()),
-            service_name: Some(service.name.clone()),
-            service_namespace: Some(service.namespace.clone()),
+            service_name: Some((*service.name).into()),
+            service_namespace: Some((*service.namespace).into()),
             interfaces,
         };
         let namespace = self.l2_statuses.namespace().unwrap_or_default();
@@ -149,8 +149,8 @@ impl Reporter {
             labels: Some(
                 [
                     (labels::NODE.into(), self.node.to_string()),
-                    (labels::SERVICE_NAME.into(), service.name.clone()),
-                    (labels::SERVICE_NAMESPACE.into(), service.namespace.clone()),
+                    (labels::SERVICE_NAME.into(), (*service.name).into()),
+                    (labels::SERVICE_NAMESPACE.into(), (*service.namespace).into()),
                 ]
                 .into(),
             ),

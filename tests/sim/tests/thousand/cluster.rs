@@ -9,7 +9,7 @@ use ferrolb_plan::{
     ServingEndpoints, Snapshot, WATCHERS_PER_ADDRESS, plan,
 };
 use ferrolb_vocab::{
-    Epoch, Instant, Link, LinkAddress, LinkFlag, MacAddr, NodeName, ObjectName, PoolName, ServiceKey,
+    Epoch, Instant, Labels, Link, LinkAddress, LinkFlag, MacAddr, NodeName, ObjectName, PoolName, ServiceKey,
 };
 
 /// Who knows what, for a plan.
@@ -93,7 +93,7 @@ fn snapshot(names: &[NodeName], addresses: &[IpAddr]) -> Snapshot {
         (ServiceKey::new("default", format!("of-{address}").replace('.', "-")), service)
     };
     let range = "10.128.0.0-10.128.255.255".parse().unwrap();
-    let pool = Pool { namespace: "metallb-system".into(), labels: BTreeMap::new(), ranges: vec![range] };
+    let pool = Pool { namespace: "metallb-system".into(), labels: Labels::default(), ranges: vec![range] };
     let advertisement = (ObjectName::new("metallb-system", "all"), L2Advertisement::default());
     let eth0 = Link {
         index: 2,

@@ -1,7 +1,6 @@
-use super::super::tests::{service, told, view};
+use super::super::tests::{change, service, told, view};
 use super::*;
 use ferrolb_vocab::ObjectName;
-use std::sync::Arc;
 
 fn metallb() -> MetalLbPods {
     let name = |name: &str| ObjectName::new("metallb-system", name);
@@ -39,8 +38,7 @@ fn what_metallb_gave_meanwhile_is_taken_over() {
     let given = |address: &str| {
         let mut view = view(&["web", "other"]);
         let status = serde_json::json!({"loadBalancer": {"ingress": [{"ip": address}]}});
-        let web = view.services.values_mut().next_back().unwrap();
-        Arc::make_mut(web).status = serde_json::from_value(status).unwrap();
+        change(&mut view, "web", |web| web.status = serde_json::from_value(status).unwrap());
         view
     };
     decider.decide(&view(&["web", "other"]));

@@ -101,7 +101,7 @@ fn what_was_decided_comes_before_an_older_record_even_when_terms_change() {
     let mut cluster = Cluster::with([pool("p", "10.0.0.5/32")]);
     cluster.create("younger", shares("k", &[tcp(80)], v4()));
     cluster.settle();
-    cluster.edit("younger").terms = Terms::default();
+    cluster.edit("younger").terms = Arc::default();
     cluster.create("older", ServiceRequest { recorded: ips("10.0.0.5"), ..v4() });
     cluster.edit("older").created = 0;
     assert_eq!(cluster.settled(["younger", "older"]), ["10.0.0.5", "PoolExhausted"]);

@@ -100,7 +100,7 @@ fn a_pinned_pool_serves_its_namespaces_and_labels_only_however_it_is_asked() {
     let shop_web =
         ServiceAllocation { service_selectors: [label_exists("web")].into(), ..namespaces(&["shop"], 1) };
     let mut cluster = Cluster::with([pinned("p", "10.0.0.0/24", shop_web)]);
-    let web = || ServiceRequest { labels: [("web".into(), "yes".into())].into(), ..v4() };
+    let web = || ServiceRequest { labels: [("web", "yes")].into(), ..v4() };
     cluster.create("shop/web", web());
     cluster.create("shop/other", v4());
     cluster.create("blog/web", web());

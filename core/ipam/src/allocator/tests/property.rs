@@ -95,13 +95,13 @@ fn request() -> impl Strategy<Value = Box<ServiceRequest>> {
     ]);
     (families, any::<bool>(), wanted(), terms(), 0_u64..4).prop_map(
         |((families, policy), web, wanted, terms, created)| {
-            let labels: Labels = web.then(|| ("web".into(), "yes".into())).into_iter().collect();
+            let labels = if web { Labels::from([("web", "yes")]) } else { Labels::default() };
             Box::new(ServiceRequest {
                 labels,
                 families,
                 policy,
                 wanted,
-                terms,
+                terms: Arc::new(terms),
                 recorded: Vec::new(),
                 created,
             })
@@ -178,7 +178,7 @@ impl Cluster {
             (Event::Put(_, request), None, Some(key)) => {
                 self.services.insert(key, *request);
             }
-            (Event::Terms(_, terms), Some(service), _) => service.terms = terms,
+            (Event::Terms(_, terms), Some(service), _) => service.terms = Arc::new(terms),
             (Event::Want(_, wanted), Some(service), _) => service.wanted = wanted,
             (Event::Record(_), Some(service), Some(key)) => {
                 if let Some(decision) = self.allocator.decisions().get(&key) {

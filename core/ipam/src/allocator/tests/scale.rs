@@ -57,7 +57,7 @@ fn thousands_of_claims_are_decided_and_stay() {
     let mut cluster = Cluster::with([pool("p", "10.0.0.0/20")]);
     for number in 0..SERVICES {
         let app = format!("app-{number}");
-        let labels = ferrolb_vocab::Labels::from([("app".into(), app.clone())]);
+        let labels = ferrolb_vocab::Labels::from([("app", app.as_str())]);
         let named = number % 2 == 0;
         let operator = Operator::In([app].into());
         let selector = Selector { requirements: [Requirement { key: "app".into(), operator }].into() };

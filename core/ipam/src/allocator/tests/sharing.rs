@@ -13,7 +13,8 @@ fn second_gets(first: ServiceRequest, second: ServiceRequest) -> String {
 }
 
 fn local_to(app: &str, request: ServiceRequest) -> ServiceRequest {
-    ServiceRequest { terms: Terms { backend: local(app), ..request.terms }, ..request }
+    let terms = Terms { backend: local(app), ..Terms::clone(&request.terms) };
+    ServiceRequest { terms: Arc::new(terms), ..request }
 }
 
 #[test]
@@ -44,10 +45,11 @@ fn two_share_an_address_if_keys_and_backends_agree_and_ports_differ() {
 
 #[test]
 fn local_with_an_empty_selector_shares_with_cluster() {
-    let local = BackendKey::local(&ferrolb_vocab::Labels::new());
+    let local = BackendKey::local(&ferrolb_vocab::Labels::default());
     let web = shares("k", &[tcp(80)], v4());
     let api = shares("k", &[tcp(81)], v4());
-    let api = ServiceRequest { terms: Terms { backend: local, ..api.terms }, ..api };
+    let terms = Terms { backend: local, ..Terms::clone(&api.terms) };
+    let api = ServiceRequest { terms: Arc::new(terms), ..api };
     assert_eq!(second_gets(web, api), "10.0.0.1");
 }
 
@@ -116,7 +118,7 @@ fn of_two_that_share_the_one_that_changes_loses_the_address() {
             cluster.create("a", shares("k", &[tcp(80)], v4()));
             cluster.create("b", shares("k", &[tcp(81)], v4()));
             assert_eq!(cluster.settled(["a", "b"]), ["10.0.0.1", "10.0.0.1"]);
-            change(&mut cluster.edit(changing).terms);
+            change(cluster.edit_terms(changing));
             assert_eq!(cluster.settled([staying, changing]), ["10.0.0.1", "PoolExhausted"]);
             assert!(cluster.cleared(changing).is_some());
             assert_eq!(cluster.restart().settled([staying, changing]), ["10.0.0.1", "PoolExhausted"]);
@@ -131,13 +133,13 @@ fn traffic_policy_and_selector_changes_strip_and_restore_a_shared_address() {
     cluster.create("1", shares("k", &[tcp(80)], v4()));
     cluster.create("2", shares("k", &[tcp(81)], v4()));
     assert_eq!(cluster.settled(["1", "2"]), ["10.0.0.1", "10.0.0.1"]);
-    cluster.edit("2").terms.backend = local("a");
+    cluster.edit_terms("2").backend = local("a");
     assert_eq!(cluster.settled(["1", "2"]), ["10.0.0.1", "PoolExhausted"]);
-    cluster.edit("1").terms.backend = local("a");
+    cluster.edit_terms("1").backend = local("a");
     assert_eq!(cluster.settled(["1", "2"]), ["10.0.0.1", "10.0.0.1"]);
-    cluster.edit("1").terms.backend = local("b");
+    cluster.edit_terms("1").backend = local("b");
     assert_eq!(cluster.settled(["1", "2"]), ["PoolExhausted", "10.0.0.1"]);
-    cluster.edit("2").terms.backend = local("b");
+    cluster.edit_terms("2").backend = local("b");
     assert_eq!(cluster.settled(["1", "2"]), ["10.0.0.1", "10.0.0.1"]);
 }
 
@@ -148,7 +150,7 @@ fn two_that_change_alike_at_once_go_on_sharing() {
     cluster.create("2", shares("k", &[tcp(81)], v4()));
     cluster.settle();
     for name in ["1", "2"] {
-        cluster.edit(name).terms.backend = local("a");
+        cluster.edit_terms(name).backend = local("a");
     }
     assert_eq!(cluster.settled(["1", "2"]), ["10.0.0.1", "10.0.0.1"]);
     assert_eq!(cluster.cleared("1").or(cluster.cleared("2")), None);

@@ -1,5 +1,6 @@
 use super::*;
 use ferrolb_api::ip_address_pool::IpAddressPoolSpec;
+use k8s_openapi::api::core::v1::Service;
 use kube::core::DeserializeGuard;
 use serde_json::json;
 
@@ -40,7 +41,7 @@ fn without_any_pool_object_what_metallb_gave_is_not_judged() {
         ..ControllerObjects::default()
     };
     let names = |view: &ControllerView| {
-        let name = |key: &ServiceKey| key.name.clone();
+        let name = |key: &ServiceKey| String::from(&*key.name);
         let judged: Vec<_> = view.services.keys().map(name).collect();
         (judged.join(" "), view.unclaimed.iter().map(name).collect::<Vec<_>>().join(" "))
     };

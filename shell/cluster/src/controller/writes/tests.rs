@@ -1,4 +1,5 @@
 use super::*;
+use kube::ResourceExt;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -7,6 +8,36 @@ fn at(second: i64) -> Timestamp {
 fn service(status: serde_json::Value) -> Service {
     let json = serde_json::json!({ "metadata": { "name": "web", "namespace": "default" }, "status": status });
     serde_json::from_value(json).unwrap()
+}
+
+/// `service` after what is written to it; `None` when nothing is.
+fn updated(service: &Service, status: &ServiceStatus, now: Timestamp) -> Option<Service> {
+    let seen = SeenService::of(service);
+    if is_said(&seen, status) {
+        return None;
+    }
+    let mut object = serde_json::to_value(service).unwrap();
+    merge(&mut object, &patch(&seen, status, now));
+    Some(serde_json::from_value(object).unwrap())
+}
+
+/// What an API server does with a merge patch (RFC 7396 §2).
+fn merge(target: &mut serde_json::Value, patch: &serde_json::Value) {
+    let Some(fields) = patch.as_object() else {
+        target.clone_from(patch);
+        return;
+    };
+    if !target.is_object() {
+        *target = serde_json::json!({});
+    }
+    let target = target.as_object_mut().unwrap();
+    for (key, value) in fields {
+        if value.is_null() {
+            target.remove(key);
+        } else {
+            merge(target.entry(key).or_insert(serde_json::Value::Null), value);
+        }
+    }
 }
 
 fn addresses(list: &[&str]) -> Vec<IpAddr> {

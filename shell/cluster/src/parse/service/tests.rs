@@ -1,5 +1,5 @@
 use super::*;
-use ferrolb_ipam::Pool;
+use ferrolb_ipam::{Pool, Wanted};
 use k8s_openapi::api::core::v1::ServiceSpec;
 
 fn service(change: impl FnOnce(&mut Service)) -> Service {
@@ -21,6 +21,14 @@ fn annotated(key: &str, value: &str) -> Service {
     })
 }
 
+fn asked(service: &Service, pools: &PoolSet) -> ServiceRequest {
+    ServiceRequest::clone(&SeenService::of(service).request(pools))
+}
+
+fn planned(service: &Service) -> plan::Service {
+    SeenService::of(service).planned(ServingEndpoints::default())
+}
+
 fn spec(service: &mut Service) -> &mut ServiceSpec {
     service.spec.as_mut().unwrap()
 }
@@ -30,6 +38,7 @@ fn a_class_decides_whose_service_it_is() {
     let classless = service(|_| ());
     let of_class = service(|service| spec(service).load_balancer_class = Some("example.com/lb".into()));
     let foreign = Ownership::ForeignClass("example.com/lb".into());
+    let ownership = |service: &Service, class| SeenService::of(service).ownership(class);
     assert_eq!(ownership(&classless, None), Ownership::Ours);
     assert_eq!(ownership(&of_class, None), foreign);
     assert_eq!(ownership(&of_class, Some("example.com/lb")), Ownership::Ours);
@@ -40,7 +49,7 @@ fn a_class_decides_whose_service_it_is() {
 
 #[test]
 fn wishes_are_read_from_annotations_and_spec() {
-    let wanted = |service: &Service| request(service, &PoolSet::default()).wanted;
+    let wanted = |service: &Service| asked(service, &PoolSet::default()).wanted;
     assert_eq!(wanted(&service(|_| ())), Wanted::Any);
     assert_eq!(wanted(&annotated("metallb.io/address-pool", "gold")), Wanted::Pool("gold".into()));
     assert_eq!(wanted(&annotated("metallb.universe.tf/address-pool", "gold")), Wanted::Pool("gold".into()));
@@ -59,7 +68,7 @@ fn wishes_are_read_from_annotations_and_spec() {
 #[test]
 fn claims_are_named_once_each_and_not_beside_addresses() {
     let claims = annotated("ferrolb.io/address-claim", "four, six,four");
-    let wanted = |service: &Service| request(service, &PoolSet::default()).wanted;
+    let wanted = |service: &Service| asked(service, &PoolSet::default()).wanted;
     assert_eq!(wanted(&claims), Wanted::Claims(vec!["four".into(), "six".into()]));
     assert_eq!(wanted(&annotated("ferrolb.io/address-claim", " ")), Wanted::Any);
     let in_spec = |service: &mut Service| spec(service).load_balancer_ip = Some("10.0.0.1".into());
@@ -83,7 +92,7 @@ fn contradictory_and_unreadable_wishes_are_kept_as_such() {
         (both, "service can not have both metallb.io/loadBalancerIPs and svc.Spec.LoadBalancerIP"),
         (annotated("metallb.io/loadBalancerIPs", "10.0.0.1,ten"), "\"ten\" is not an IP address"),
     ] {
-        let Wanted::Unreadable { why } = request(&service, &PoolSet::default()).wanted else {
+        let Wanted::Unreadable { why } = asked(&service, &PoolSet::default()).wanted else {
             panic!("was read")
         };
         assert!(why.contains(part), "{why}");
@@ -93,10 +102,10 @@ fn contradictory_and_unreadable_wishes_are_kept_as_such() {
 #[test]
 fn an_empty_sharing_key_shares_nothing_for_either_process() {
     let service = annotated("metallb.io/allow-shared-ip", "");
-    assert_eq!(request(&service, &PoolSet::default()).terms.sharing, None);
-    assert!(!planned(&service, ServingEndpoints::default()).shares_address);
+    assert_eq!(asked(&service, &PoolSet::default()).terms.sharing, None);
+    assert!(!planned(&service).shares_address);
     let service = annotated("metallb.io/allow-shared-ip", "key");
-    assert!(planned(&service, ServingEndpoints::default()).shares_address);
+    assert!(planned(&service).shares_address);
 }
 
 fn addresses(list: &[&str]) -> Vec<IpAddr> {
@@ -161,14 +170,15 @@ fn ours_is_what_was_recorded_or_what_metallb_gave_or_what_lies_in_a_pool() {
         (vec![outside], true, vec![], vec![], "another's, while we have given nothing"),
     ] {
         let service = listing(&ingress, judged, &annotations);
-        assert_eq!(request(&service, &pools).recorded, addresses(&expected), "{why}");
+        assert_eq!(asked(&service, &pools).recorded, addresses(&expected), "{why}");
+        assert_eq!(SeenService::of(&service).allocated_addresses(&pools), addresses(&expected), "{why}");
     }
 }
 
 #[test]
 fn an_entry_of_another_is_not_announced_beside_ours() {
     let record = ("ferrolb.io/allocated-addresses", "10.0.0.1");
-    let planned = |service: &Service| planned(service, ServingEndpoints::default()).addresses;
+    let planned = |service: &Service| planned(service).addresses;
     assert_eq!(planned(&listing(&["192.0.2.1", "10.0.0.1"], true, &[record])), addresses(&["10.0.0.1"]));
     let all = ["192.0.2.1", "10.0.0.1"];
     assert_eq!(planned(&listing(&all, false, &[])), addresses(&all), "without a record all count");
@@ -182,5 +192,5 @@ fn an_entry_without_an_address_does_not_count() {
         }))
         .unwrap();
     });
-    assert_eq!(planned(&service, ServingEndpoints::default()).addresses, addresses(&["10.0.0.1"]));
+    assert_eq!(planned(&service).addresses, addresses(&["10.0.0.1"]));
 }

@@ -41,16 +41,17 @@ pub(super) struct Before {
 struct Had {
     addresses: Vec<IpAddr>,
     /// On what terms, as far as the allocator remembers.
-    terms: Option<Terms>,
+    terms: Option<Arc<Terms>>,
 }
 
 impl Before {
     pub(super) fn of(cluster: &Cluster) -> Self {
         let had = |(service, request): (&ServiceKey, &ServiceRequest)| {
             let had = match cluster.allocator.decisions().get(service) {
-                Some(Decision::Allocated(allocation)) => {
-                    Had { addresses: allocation.addresses.clone(), terms: Some(allocation.terms.clone()) }
-                }
+                Some(Decision::Allocated(allocation)) => Had {
+                    addresses: allocation.addresses.clone(),
+                    terms: Some(Arc::clone(&allocation.terms)),
+                },
                 Some(Decision::Refused(_)) => Had { addresses: Vec::new(), terms: None },
                 None => Had { addresses: request.recorded.clone(), terms: None },
             };

@@ -41,7 +41,7 @@ fn bound<'a>(
     service: &ServiceKey,
     request: &ServiceRequest,
 ) -> Vec<(&'a ObjectName, &'a ClaimRequest)> {
-    let of_namespace = cluster.claims.iter().filter(|(name, _)| name.namespace == service.namespace);
+    let of_namespace = cluster.claims.iter().filter(|(name, _)| *name.namespace == *service.namespace);
     let binds = |name: &ObjectName, claim: &ClaimRequest| match &request.wanted {
         Wanted::Claims(names) => names.contains(&name.name),
         Wanted::Any | Wanted::Pool(_) | Wanted::Addresses { .. } | Wanted::Unreadable { .. } => {
@@ -96,7 +96,7 @@ impl Subject<'_> {
         let mut names = BTreeSet::new();
         for (user, _) in users {
             assert!(self.binds(user), "{user} has {address} of {}", self.name);
-            names.insert(user.name.clone());
+            names.insert(String::from(&*user.name));
         }
         assert_eq!(reservation.services, names, "users of {address}");
         if is_new {
@@ -161,7 +161,7 @@ impl super::Subject<'_> {
             Wanted::Addresses { addresses, pool } => return Wish::Addresses(addresses.clone(), pool.clone()),
             Wanted::Unreadable { .. } => return Wish::Nothing,
             Wanted::Claims(names) => {
-                names.iter().map(|name| ObjectName::new(self.service.namespace.as_str(), name)).collect()
+                names.iter().map(|name| ObjectName::new(&*self.service.namespace, name)).collect()
             }
             Wanted::Any => {
                 bound.sort_by_key(|(name, claim)| (claim.created, *name));
