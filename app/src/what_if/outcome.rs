@@ -181,7 +181,7 @@ fn why(effect: Effect, after: Option<&Decision>) -> String {
     };
     let pool = decision.allocation().map(|allocation| format!("from pool {}", allocation.pool));
     let taken = decision.cleared().map(|cleared| cleared.why.to_string());
-    let missing = decision.allocation().and_then(|allocation| allocation.missing.as_ref());
+    let missing = decision.allocation().and_then(|allocation| allocation.missing.as_deref());
     let unmet = decision.allocation().and_then(|allocation| allocation.unmet.as_deref());
     let refused = decision
         .refusal()

@@ -87,7 +87,7 @@ struct Turn<'a> {
 
 enum Need {
     /// It has nothing (any more).
-    Addresses { cleared: Option<Cleared> },
+    Addresses { cleared: Option<Box<Cleared>> },
     /// It has an address of one family and may have one of the other.
     SecondFamily,
     /// It keeps what it has, and is to be told why it gets nothing else.
@@ -277,7 +277,7 @@ impl<'a> Round<'a> {
     }
 
     /// Decides on a Service that has nothing, after `cleared` was taken away from it.
-    fn decide(&mut self, applicant: Applicant<'a>, cleared: Option<Cleared>) -> Decision {
+    fn decide(&mut self, applicant: Applicant<'a>, cleared: Option<Box<Cleared>>) -> Decision {
         match self.allocate(applicant) {
             Ok(choice) => {
                 let mut allocation = Allocation::new(applicant, choice, Change::Allocated);
@@ -300,7 +300,7 @@ impl<'a> Round<'a> {
                     Change::Kept | Change::Added(_) => Change::Added(second),
                 };
             }
-            Err(why) => allocation.missing = Some(why),
+            Err(why) => allocation.missing = Some(Box::new(why)),
         }
     }
 
@@ -333,12 +333,12 @@ impl<'a> Turn<'a> {
         Self { applicant, need: Need::Addresses { cleared: None } }
     }
 
-    const fn after_clearing(
+    fn after_clearing(
         applicant: Applicant<'a>,
         addresses: Vec<IpAddr>,
         why: crate::refusal::Refusal,
     ) -> Self {
-        Self { applicant, need: Need::Addresses { cleared: Some(Cleared { addresses, why }) } }
+        Self { applicant, need: Need::Addresses { cleared: Some(Box::new(Cleared { addresses, why })) } }
     }
 
     fn for_second_family(applicant: Applicant<'a>, addresses: &[IpAddr]) -> Option<Self> {

@@ -49,10 +49,10 @@ impl Decision {
 
     /// What was taken away in this round, and why (Event `ClearAssignment`).
     #[must_use]
-    pub const fn cleared(&self) -> Option<&Cleared> {
+    pub fn cleared(&self) -> Option<&Cleared> {
         match self {
-            Self::Allocated(allocation) => allocation.cleared.as_ref(),
-            Self::Refused(refused) => refused.cleared.as_ref(),
+            Self::Allocated(allocation) => allocation.cleared.as_deref(),
+            Self::Refused(refused) => refused.cleared.as_deref(),
         }
     }
 }
@@ -71,11 +71,11 @@ pub struct Allocation {
     pub change: Change,
     /// Why a `PreferDualStack` Service with cluster IPs of both families has an address of only one, as long as
     /// it has.
-    pub missing: Option<Refusal>,
+    pub missing: Option<Box<Refusal>>,
     /// Why it keeps these without having what it asks for, as long as that cannot be given or read.
     pub unmet: Option<Box<Refusal>>,
     /// What this round took away before it gave these.
-    pub cleared: Option<Cleared>,
+    pub cleared: Option<Box<Cleared>>,
 }
 
 /// What a round did to a Service's addresses.
@@ -95,7 +95,7 @@ pub struct Refused {
     /// Why it gets none.
     pub why: Refusal,
     /// What this round took away.
-    pub cleared: Option<Cleared>,
+    pub cleared: Option<Box<Cleared>>,
 }
 
 /// Addresses that a Service had and may not keep.

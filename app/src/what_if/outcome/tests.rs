@@ -16,7 +16,7 @@ fn cleared(texts: &[&str]) -> Option<Cleared> {
 fn decision(has: &[&str], taken: &[&str]) -> Decision {
     if has.is_empty() {
         let why = Refusal::NoPools { rejected: 0 };
-        return Decision::Refused(Refused { why, cleared: cleared(taken) });
+        return Decision::Refused(Refused { why, cleared: cleared(taken).map(Box::new) });
     }
     Decision::Allocated(Allocation {
         pool: "lb-pool".into(),
@@ -25,7 +25,7 @@ fn decision(has: &[&str], taken: &[&str]) -> Decision {
         change: Change::Kept,
         missing: None,
         unmet: None,
-        cleared: cleared(taken),
+        cleared: cleared(taken).map(Box::new),
     })
 }
 

@@ -65,7 +65,7 @@ impl Allocator {
             let allocation = match round.move_to(applicant, claimed, &addresses) {
                 Ok(choice) => {
                     turns.extend(Turn::for_second_family(applicant, &choice.1));
-                    let cleared = Some(Cleared { addresses, why });
+                    let cleared = Some(Box::new(Cleared { addresses, why }));
                     Allocation { cleared, ..Allocation::new(applicant, choice, Change::Allocated) }
                 }
                 Err(not_yet) => {

@@ -41,14 +41,15 @@ pub fn occupied(
             occupied.extend(ends.map(|range| (range, Occupant::Subnet)));
         }
     }
-    for cidr in
-        service_cidrs.iter().flat_map(|object| &object.spec).flat_map(|spec| spec.cidrs.iter().flatten())
-    {
-        occupied.extend(prefix(cidr).map(|range| (range, Occupant::Services)));
-    }
+    let cidrs =
+        service_cidrs.iter().flat_map(|object| &object.spec).flat_map(|spec| spec.cidrs.iter().flatten());
+    let networks: Vec<IpRange> = cidrs.filter_map(|cidr| prefix(cidr)).collect();
+    occupied.extend(networks.iter().map(|range| (*range, Occupant::Services)));
     // An API server before 1.33 does not tell the network.
+    let is_outside = |address: &&IpAddr| !networks.iter().any(|network| network.contains(**address));
     for service in services {
-        let own = service.cluster_ips.iter().filter_map(|address| IpRange::new(*address, *address).ok());
+        let own = service.cluster_ips.iter().filter(is_outside);
+        let own = own.filter_map(|address| IpRange::new(*address, *address).ok());
         occupied.extend(own.map(|range| (range, Occupant::ClusterIp(service.key.clone()))));
     }
     occupied
@@ -104,7 +105,7 @@ mod tests {
         let seen = |json| Arc::new(SeenService::of(&serde_json::from_value(json).unwrap()));
         let service = seen(serde_json::json!({
             "metadata": { "namespace": "default", "name": "kubernetes" },
-            "spec": { "clusterIPs": ["10.233.0.1", "fd00:233::1"] }
+            "spec": { "clusterIPs": ["10.233.0.1", "fd00:233::1", "10.96.0.1"] }
         }));
         let headless = seen(serde_json::json!({
             "metadata": { "namespace": "default", "name": "headless" },
@@ -129,7 +130,8 @@ mod tests {
         );
         assert_eq!(
             text(|occupant| matches!(occupant, Occupant::ClusterIp(_))),
-            ["10.233.0.1", "fd00:233::1"]
+            ["10.96.0.1"],
+            "the others are in a network that is occupied as a whole"
         );
         assert_eq!(text(|occupant| matches!(occupant, Occupant::Pods(_))), ["10.233.65.0", "10.233.65.0"]);
         assert_eq!(text(|occupant| *occupant == Occupant::Services), ["10.233.0.0", "fd00:233::"]);

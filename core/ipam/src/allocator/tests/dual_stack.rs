@@ -87,7 +87,7 @@ fn a_pool_that_becomes_dual_adds_the_second_address_and_leaves_the_first() {
     let mut cluster = Cluster::with([pool("p", "fd00::/120")]);
     cluster.create("svc", prefer());
     assert_eq!(cluster.settled(["svc"]), ["fd00::"]);
-    assert_eq!(cluster.allocation("svc").missing.as_ref().map(Refusal::reason), Some("FamilyNotInPool"));
+    assert_eq!(cluster.allocation("svc").missing.as_deref().map(Refusal::reason), Some("FamilyNotInPool"));
     cluster.set_pools([pool("p", "10.0.0.0/24 fd00::/120")]);
     assert_eq!(cluster.settled(["svc"]), ["fd00:: 10.0.0.0"]);
     let allocation = cluster.allocation("svc");

@@ -254,7 +254,9 @@ fn essence(allocator: &Allocator) -> Essence<'_> {
     let of_service = |(service, decision)| {
         let (service, decision): (&ServiceKey, &Decision) = (service, decision);
         let allocation = decision.allocation();
-        let lacks = allocation.into_iter().flat_map(|has| has.missing.iter().chain(has.unmet.as_deref()));
+        let lacks = allocation
+            .into_iter()
+            .flat_map(|has| has.missing.as_deref().into_iter().chain(has.unmet.as_deref()));
         let pool = allocation.map(|allocation| &allocation.pool);
         (service, pool, decision.addresses(), decision.refusal().into_iter().chain(lacks).collect())
     };
