@@ -29,6 +29,7 @@ use ferrolb_cluster::lease::Elector;
 use ferrolb_cluster::liveness_key;
 use ferrolb_cluster::parse::service::SeenService;
 use ferrolb_cluster::{Dirty, EventQueue, EventWriter, Watches};
+use ferrolb_vocab::ServiceKey;
 use futures::StreamExt;
 use futures::future::OptionFuture;
 use tokio::sync::watch;
@@ -43,14 +44,14 @@ const IDLE_PASS: Duration = Duration::from_secs(30);
 /// After a pass, changes gather for so long: the echoes of its own writes, and thousands of
 /// Services created at once. A first change is acted on at once.
 const PASS_PAUSE: Duration = Duration::from_millis(100);
-/// After writes that were refused, the next pass waits so long: twice as long each time in a row, up to
-/// [`IDLE_PASS`].
+/// After writes that were refused, the next pass comes after so long at the latest: twice as long each
+/// time in a row, up to [`IDLE_PASS`].
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Status writes in flight: enough for thousands of Services at a start, few for the API server.
 const WRITES_IN_FLIGHT: usize = 16;
-/// Status writes of one pass, a second or two. With thousands to write, what changes meanwhile is
+/// Status writes of one pass, less than a second. With thousands to write, what changes meanwhile is
 /// looked at between.
-const WRITES_PER_PASS: usize = 500;
+const WRITES_PER_PASS: usize = 250;
 /// Two for each of some thousand Services that lose their pool at once.
 const WAITING_EVENTS_MAX: usize = 16_384;
 /// At the end, what is not yet told has so long.
@@ -92,6 +93,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         ),
         metrics,
         retry_after: RETRY_AFTER,
+        last_written: None,
     };
     let mut stopped = std::pin::pin!(process.stopped());
     tokio::select! {
@@ -116,7 +118,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         let wait = if *leading.borrow_and_update() {
             leader.pass(&local, common.scope.lb_class.as_deref()).await
         } else {
-            leader.decider = None;
+            (leader.decider, leader.retry_after) = (None, RETRY_AFTER);
             IDLE_PASS
         };
         earliest_pass = Instant::now() + PASS_PAUSE;
@@ -136,7 +138,11 @@ struct Leader {
     configuration_state: ConfigurationStateWriter,
     events: EventQueue,
     metrics: Metrics,
+    /// How long after the next refusal.
     retry_after: Duration,
+    /// The last Service that was written: the next pass goes on behind it, so that those that are
+    /// refused again and again keep nobody from being written.
+    last_written: Option<ServiceKey>,
 }
 
 impl Leader {
@@ -152,7 +158,7 @@ impl Leader {
         // Side by side, so that an error in the configuration is told at once, however many
         // Services it concerns.
         let (services_written, claims_written, config_written, state_written) = tokio::join!(
-            write_services(&self.writer, &decisions),
+            write_services(&self.writer, &mut self.last_written, &decisions),
             claims::write(&self.claim_writer, &view, &decisions),
             write_config(&self.writer, decider, &decisions),
             write_state(&mut self.configuration_state, &decisions),
@@ -202,12 +208,21 @@ struct Written {
     more: bool,
 }
 
-async fn write_services(writer: &StatusWriter, decisions: &Decisions) -> Written {
-    let batch = decisions.services.iter().take(WRITES_PER_PASS);
+async fn write_services(
+    writer: &StatusWriter,
+    last_written: &mut Option<ServiceKey>,
+    decisions: &Decisions,
+) -> Written {
+    let services = &decisions.services;
+    let is_behind =
+        |(service, _): &(Arc<SeenService>, ServiceStatus)| Some(&service.key) > last_written.as_ref();
+    let first = services.iter().position(is_behind).unwrap_or(0);
+    let batch = services.iter().cycle().skip(first).take(services.len().min(WRITES_PER_PASS));
+    *last_written = batch.clone().last().map(|(service, _)| service.key.clone());
     let writes = batch.map(|(service, status)| write_service(writer, service, status));
     let writes = futures::stream::iter(writes).buffer_unordered(WRITES_IN_FLIGHT);
     let complete = writes.fold(true, |complete, written| async move { complete && written }).await;
-    Written { complete, more: decisions.services.len() > WRITES_PER_PASS }
+    Written { complete, more: services.len() > WRITES_PER_PASS }
 }
 
 /// Whether nothing has to be tried again.

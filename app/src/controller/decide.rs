@@ -23,6 +23,7 @@ mod coexistence;
 mod configuration;
 mod conflicts;
 mod deprecated;
+mod objects;
 mod told;
 
 /// Decides, and remembers what was decided and told.
@@ -35,6 +36,7 @@ pub struct Decider {
     coexistence: coexistence::Told,
     deprecated: deprecated::Told,
     conflicts: conflicts::Told,
+    objects: objects::Told,
     /// What was written to each configuration object, by UID. MetalLB's CRDs prune conditions:
     /// what was written may not be there, and is not written again until somebody changes the
     /// object or there is something new to say.
@@ -58,6 +60,8 @@ pub struct Decisions {
     pub usage: BTreeMap<PoolName, Usage>,
     /// How many Services have no address, by reason.
     pub refused: BTreeMap<&'static str, u64>,
+    /// How many Services have addresses and lack something that they ask for, by reason.
+    pub lacking: BTreeMap<&'static str, u64>,
     /// How many claims are reserved, or wait, and why.
     pub claimed: BTreeMap<(&'static str, &'static str), u64>,
     /// How many Services have an address that another host has, by what that means.
@@ -95,6 +99,7 @@ impl Decisions {
             notices: Vec::new(),
             usage,
             refused: BTreeMap::new(),
+            lacking: BTreeMap::new(),
             claimed: BTreeMap::new(),
             conflicts: BTreeMap::new(),
         }
@@ -117,13 +122,15 @@ impl Decider {
             }
         };
         let mut notices = Vec::new();
-        let mut refused = BTreeMap::new();
+        let (mut refused, mut lacking) = (BTreeMap::new(), BTreeMap::new());
         for (key, decision) in decided {
             let (Some(service), Some(request)) = (view.services.get(key), requests.get(key)) else {
                 continue;
             };
             if let Some(refusal) = decision.refusal() {
                 *refused.entry(refusal.reason()).or_default() += 1;
+            } else if let Some(lack) = decision.lack() {
+                *lacking.entry(lack.reason()).or_default() += 1;
             }
             let mut status = ServiceStatus { former: request.recorded.clone(), ..status(decision) };
             let mut own = self.told.notices(key, decision);
@@ -137,7 +144,7 @@ impl Decider {
             say(service, ServiceStatus { former, ..ServiceStatus::default() });
         }
         let usage = self.allocator.usage(&view.pools);
-        let mut decisions = Decisions { services, notices, refused, ..Decisions::none(view, usage) };
+        let mut decisions = Decisions { services, notices, refused, lacking, ..Decisions::none(view, usage) };
         let claims = self.allocator.claims();
         self.claims.add(view, claims, &mut decisions);
         self.told.forget_all_but(&view.services);
@@ -171,6 +178,9 @@ impl Decider {
             let computed = object.pool.as_ref().and_then(|pool| decisions.usage.get(pool)).map(pool_status);
             let usage = coexistence::counters(object, view).or(computed);
             let conditions = conditions(object, view);
+            let accepted = conditions.iter().find(|condition| condition.type_ == ACCEPTED);
+            let notice = accepted.and_then(|accepted| self.objects.notice(object, accepted));
+            decisions.notices.extend(notice.map(|notice| (object.reference.clone(), notice)));
             let uid = object.reference.uid.as_deref().unwrap_or_default();
             let is_written = self.written.get(uid).is_some_and(|written| {
                 written.version == object.reference.resource_version
@@ -180,20 +190,12 @@ impl Decider {
             if is_written || says(object, &conditions, usage.as_ref()) {
                 continue;
             }
-            for error in &object.errors {
-                let name = object.reference.name.as_deref().unwrap_or_default();
-                tracing::warn!(
-                    object = name,
-                    reason = error.reason,
-                    error = error.message,
-                    "an object is not accepted"
-                );
-            }
             decisions.config.push(ConfigWrite { object: object.clone(), conditions, usage });
         }
         let exists =
             |uid: &String| view.config.iter().any(|object| object.reference.uid.as_ref() == Some(uid));
         self.written.retain(|uid, _| exists(uid));
+        self.objects.forget_all_but(&view.config);
     }
 }
 
@@ -223,13 +225,16 @@ fn status(decision: &Decision) -> ServiceStatus {
     ServiceStatus { addresses, former: Vec::new(), pool, conditions: vec![condition] }
 }
 
+/// The reason of Accepted when there is nothing to say against the object.
+const VALID: &str = "Valid";
+
 /// What is said at `object`: whether it is accepted, and whether it is in effect.
 pub(crate) fn conditions(object: &ConfigObject, view: &ControllerView) -> Vec<Condition> {
     let accepted = match object.errors.first() {
         None if object.withheld.is_empty() => Condition {
             type_: ACCEPTED,
             holds: true,
-            reason: "Valid",
+            reason: VALID,
             message: "The object is valid and in use.".into(),
         },
         None => Condition {

@@ -47,7 +47,8 @@ impl Metrics {
         );
         registry.register(
             "ferrolb_ipam_services",
-            "LoadBalancer Services: allocated, refused with the reason, or foreign (of another loadBalancerClass)",
+            "LoadBalancer Services: allocated, lacking (they have addresses, and not all that they ask for) or refused, both with \
+             the reason, or foreign (of another loadBalancerClass)",
             metrics.services.clone(),
         );
         registry.register(
@@ -89,12 +90,15 @@ impl Metrics {
             }
         }
         self.services.clear();
-        let refused: u64 = decisions.refused.values().sum();
-        let allocated = u64::try_from(view.services.len()).unwrap_or(u64::MAX).saturating_sub(refused);
+        let others: u64 = decisions.refused.values().chain(decisions.lacking.values()).sum();
+        let allocated = u64::try_from(view.services.len()).unwrap_or(u64::MAX).saturating_sub(others);
         self.count("allocated", "", allocated);
         self.count("foreign", "", u64::try_from(view.foreign.len()).unwrap_or(u64::MAX));
         for (reason, count) in &decisions.refused {
             self.count("refused", reason, *count);
+        }
+        for (reason, count) in &decisions.lacking {
+            self.count("lacking", reason, *count);
         }
         self.claims.clear();
         for ((state, reason), count) in &decisions.claimed {

@@ -364,6 +364,8 @@ impl Allocation {
         if self.pool != pool.name {
             self.pool = pool.name.clone();
         }
+        // They are equal; the Service may have been read again.
+        self.terms = Arc::clone(&applicant.request.terms);
         self.change = Change::Kept;
         self.missing = None;
         self.unmet = applicant.unmet().map(Box::new);

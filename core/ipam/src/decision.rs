@@ -47,6 +47,13 @@ impl Decision {
         }
     }
 
+    /// What a Service with addresses lacks of what it asks for, and why.
+    #[must_use]
+    pub fn lack(&self) -> Option<&Refusal> {
+        let allocation = self.allocation()?;
+        allocation.unmet.as_deref().or(allocation.missing.as_deref())
+    }
+
     /// What was taken away in this round, and why (Event `ClearAssignment`).
     #[must_use]
     pub fn cleared(&self) -> Option<&Cleared> {

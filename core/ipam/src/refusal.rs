@@ -32,8 +32,7 @@ pub enum Refusal {
     },
     /// It has no cluster IP, or too few for `RequireDualStack`.
     #[error(
-        "not enough clusterips: the Service has cluster IPs of {families} and {}; set spec.ipFamilyPolicy to what \
-         the cluster network offers", needs_families(*.families)
+        "{}; set spec.ipFamilyPolicy to what the cluster network offers", too_few_cluster_ips(*.families)
     )]
     NotEnoughClusterIps {
         /// The families that it has.
@@ -351,10 +350,12 @@ fn no_pools(rejected: usize) -> String {
     }
 }
 
-fn needs_families(families: Families) -> &'static str {
+fn too_few_cluster_ips(families: Families) -> String {
     match families {
-        Families::None => "needs at least one",
-        Families::V4 | Families::V6 | Families::Dual { .. } => "requires dual stack",
+        Families::None => "not enough clusterips: the Service has none and needs at least one".into(),
+        Families::V4 | Families::V6 | Families::Dual { .. } => {
+            alloc::format!("Service requires dual stack but not enough clusterips: {families} only")
+        }
     }
 }
 

@@ -34,14 +34,8 @@ pub enum EventReason {
     LoadBalancerFailed,
     /// Controller: a second address, wished by `PreferDualStack`, could not be added.
     AdditionalAssignFailed,
-    /// Controller: a state that must not exist was met and cleared.
-    InternalError,
     /// Controller: an annotation has its old prefix.
     DeprecatedAnnotation,
-    /// Controller: the family of the addresses cannot be told.
-    NoIngressFamily,
-    /// Controller: the family of the cluster addresses cannot be told.
-    NoClusterFamily,
     /// Controller: `RequireDualStack` with one cluster address only.
     NotEnoughClusterIps,
     /// Controller: an `AddressClaim` has its address.
@@ -50,6 +44,8 @@ pub enum EventReason {
     AddressNotReserved,
     /// Controller: another host has an address of the Service.
     AddressConflict,
+    /// Controller: a configuration object is not in use as it is written.
+    ConfigurationError,
     /// Speaker: this node announces the Service.
     NodeAssigned,
     /// Speaker: this node owns the address but has none of the interfaces asked for.
@@ -66,14 +62,12 @@ impl EventReason {
             Self::ClearAssignment => "ClearAssignment",
             Self::LoadBalancerFailed => "LoadBalancerFailed",
             Self::AdditionalAssignFailed => "AdditionalAssignFailed",
-            Self::InternalError => "InternalError",
             Self::DeprecatedAnnotation => "deprecatedAnnotation",
-            Self::NoIngressFamily => "nolbIPsIPFamily",
-            Self::NoClusterFamily => "noclusterIPsIPFamily",
             Self::NotEnoughClusterIps => "not enough clusterips",
             Self::AddressReserved => "AddressReserved",
             Self::AddressNotReserved => "AddressNotReserved",
             Self::AddressConflict => "AddressConflict",
+            Self::ConfigurationError => "ConfigurationError",
             Self::NodeAssigned => "nodeAssigned",
             Self::AnnounceFailed => "announceFailed",
         }
@@ -90,13 +84,11 @@ impl EventReason {
             | Self::NodeAssigned => EventType::Normal,
             Self::AllocationFailed
             | Self::LoadBalancerFailed
-            | Self::InternalError
             | Self::DeprecatedAnnotation
-            | Self::NoIngressFamily
-            | Self::NoClusterFamily
             | Self::NotEnoughClusterIps
             | Self::AddressNotReserved
             | Self::AddressConflict
+            | Self::ConfigurationError
             | Self::AnnounceFailed => EventType::Warning,
         }
     }

@@ -1,5 +1,7 @@
 //! Label selectors, from what was written to what it means.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ferrolb_vocab::{Operator, Requirement, Selector};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use thiserror::Error;
@@ -37,13 +39,52 @@ pub enum ParseSelectorError {
         /// The operator.
         operator: &'static str,
     },
+    /// A value is listed twice.
+    #[error(
+        "matchExpressions on label {key:?}: duplicate definition of match expression value in label selector {value:?}; remove one of the two"
+    )]
+    DuplicateValue {
+        /// The label's key.
+        key: String,
+        /// The value.
+        value: String,
+    },
+    /// Two entries are equal, whatever the order of their values.
+    #[error(
+        "matchExpressions on label {key:?}: duplicate definition of match expressions; remove one of the two"
+    )]
+    DuplicateExpression {
+        /// The label's key.
+        key: String,
+    },
 }
 
 /// Parses a label selector; an empty one matches everything.
 ///
 /// # Errors
-/// A requirement has an unknown operator, or values that do not fit its operator.
+/// A requirement has an unknown operator, or values that do not fit its operator; or one of
+/// `matchExpressions`, or a value in one, is there twice.
 pub fn parse_selector(written: &LabelSelector) -> Result<Selector, ParseSelectorError> {
+    let selector = parse_preference(written)?;
+    for expression in written.match_expressions.iter().flatten() {
+        if let Some(value) = repeated(expression.values.iter().flatten()) {
+            let (key, value) = (expression.key.clone(), value.clone());
+            return Err(ParseSelectorError::DuplicateValue { key, value });
+        }
+    }
+    let labels = written.match_labels.as_ref().map_or(0, BTreeMap::len);
+    match repeated(selector.requirements.iter().skip(labels)) {
+        Some(expression) => Err(ParseSelectorError::DuplicateExpression { key: expression.key.clone() }),
+        None => Ok(selector),
+    }
+}
+
+/// Parses the selector of a preference, which may say the same twice: `MetalLB` rejects that in
+/// lists of selectors only.
+///
+/// # Errors
+/// A requirement has an unknown operator, or values that do not fit its operator.
+pub fn parse_preference(written: &LabelSelector) -> Result<Selector, ParseSelectorError> {
     let labels = written.match_labels.iter().flatten().map(|(key, value)| {
         Ok(Requirement { key: key.clone(), operator: Operator::In([value.clone()].into()) })
     });
@@ -70,6 +111,12 @@ fn parse_requirement(written: &LabelSelectorRequirement) -> Result<Requirement, 
         other => return Err(ParseSelectorError::UnknownOperator { key, operator: other.into() }),
     };
     Ok(Requirement { key, operator })
+}
+
+/// The first item that is equal to an earlier one.
+fn repeated<'a, T: Ord>(items: impl IntoIterator<Item = &'a T>) -> Option<&'a T> {
+    let mut seen = BTreeSet::new();
+    items.into_iter().find(|item| !seen.insert(*item))
 }
 
 #[cfg(test)]
@@ -111,5 +158,38 @@ mod tests {
         assert!(message("NotIn", &[]).contains("operator NotIn compares"));
         assert!(message("Exists", &["a"]).contains("takes no values; remove them"));
         assert!(message("DoesNotExist", &["a"]).contains("operator DoesNotExist takes no values"));
+    }
+
+    #[test]
+    fn what_a_selector_says_twice_is_rejected_except_in_a_preference() {
+        let written = |expressions: serde_json::Value| -> LabelSelector {
+            let labels = serde_json::json!({"rack": "1"});
+            let selector = serde_json::json!({"matchLabels": labels, "matchExpressions": expressions});
+            serde_json::from_value(selector).unwrap()
+        };
+        for (expressions, expected) in [
+            (
+                serde_json::json!([{"key": "rack", "operator": "In", "values": ["1", "2", "1"]}]),
+                "matchExpressions on label \"rack\": duplicate definition of match expression value in label selector \"1\"; remove one of the two",
+            ),
+            (
+                serde_json::json!([
+                    {"key": "rack", "operator": "In", "values": ["1", "2"]},
+                    {"key": "row", "operator": "Exists"},
+                    {"key": "rack", "operator": "In", "values": ["2", "1"]},
+                ]),
+                "matchExpressions on label \"rack\": duplicate definition of match expressions; remove one of the two",
+            ),
+        ] {
+            let selector = written(expressions);
+            assert_eq!(parse_selector(&selector).unwrap_err().to_string(), expected);
+            assert!(parse_preference(&selector).is_ok(), "{selector:?}");
+        }
+        let distinct = written(serde_json::json!([
+            {"key": "rack", "operator": "In", "values": ["1"]},
+            {"key": "rack", "operator": "In", "values": ["1", "2"]},
+            {"key": "rack", "operator": "NotIn", "values": ["2"]},
+        ]));
+        assert!(parse_selector(&distinct).is_ok(), "a label is no expression");
     }
 }

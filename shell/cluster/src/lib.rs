@@ -5,7 +5,8 @@
 //! whether a Service gets an address, or a node announces it, is decided in `core/`.
 //!
 //! # Layout
-//! [`client`] connects; [`watches`] keeps local copies, [`config`] those of the configuration,
+//! [`client`] connects; [`watches`] keeps local copies, [`config`] those of the configuration, [`services`]
+//! that of the Services, of each only what is read,
 //! [`coexistence`] those of `MetalLB`'s Pods; [`parse`] turns objects into values; [`controller`] and
 //! [`speaker`] assemble the view of each process and write what it decided; [`events`] tells
 //! people at the object; [`lease`] elects the leading controller; [`liveness_key`] makes the

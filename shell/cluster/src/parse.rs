@@ -30,8 +30,13 @@ pub struct ObjectError {
 impl ObjectError {
     /// An error at `object`.
     pub fn at<K: Resource<DynamicType = ()>>(object: &K, reason: &'static str, message: String) -> Self {
-        Self { object: Box::new(object.object_ref(&())), reason, message }
+        Self { object: Box::new(reference(object)), reason, message }
     }
+}
+
+/// `object` as Events name it, with the resourceVersion that was read: whether it has changed since.
+pub fn reference<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
+    ObjectReference { resource_version: object.meta().resource_version.clone(), ..object.object_ref(&()) }
 }
 
 /// The object cannot be read at all: its shape is not the kind's.

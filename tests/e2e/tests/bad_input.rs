@@ -10,6 +10,19 @@ fn pool(name: &str) -> [&str; 4] {
     ["ipaddresspool", name, "-n", "metallb-system"]
 }
 
+/// Waits for an Event of a configuration object, which is in the object's namespace, that contains `text`.
+fn wait_told(cluster: &Cluster, object: &[&str; 4], text: &str) {
+    // By UID: an Event outlives its object, and an earlier test may have had one of the same name.
+    let uid = cluster.kubectl(&[&["get", "-o", "jsonpath={.metadata.uid}"], &object[..]].concat());
+    let selector = format!("--field-selector=involvedObject.uid={uid}");
+    let lines = r#"jsonpath={range .items[*]}{.type} {.reason} {.reportingComponent} {.message}{"\n"}{end}"#;
+    let [_, name, option, namespace] = *object;
+    eventually(&format!("{name} has an Event with {text:?}"), || {
+        let events = cluster.kubectl(&["get", "events", option, namespace, &selector, "-o", lines]);
+        if events.contains(text) { Ok(()) } else { Err(events) }
+    });
+}
+
 #[test]
 fn a_range_that_means_nothing_is_refused_with_the_place() {
     let cluster = Cluster::fresh();
@@ -20,12 +33,26 @@ fn a_range_that_means_nothing_is_refused_with_the_place() {
 }
 
 #[test]
+fn a_range_that_means_nothing_and_gets_in_is_told_with_the_place() {
+    let cluster = Cluster::fresh();
+    // The definition's rules compare the ends of IPv4 ranges only.
+    cluster.apply(&pool_yaml("bad", &["192.168.100.230/32", "fd00:100::250-fd00:100::240"]));
+    let place = "spec.addresses[1]: fd00:100::250-fd00:100::240: start is above end";
+    let told = cluster.wait_condition(&pool("bad"), "Accepted", "False InvalidSpec");
+    assert!(told.contains(place), "{told}");
+    let event = format!("Warning ConfigurationError ferrolb-controller InvalidSpec: {place}");
+    wait_told(&cluster, &pool("bad"), &event);
+}
+
+#[test]
 fn overlapping_pools_are_told_and_the_first_goes_on() {
     let cluster = Cluster::fresh();
     cluster.create_pool();
     cluster.apply(&pool_yaml("overlap", &["192.168.100.245-192.168.100.254"]));
     let told = cluster.wait_condition(&pool("overlap"), "Accepted", "False PoolOverlap");
     assert!(told.contains("overlaps with already defined CIDR") && told.contains("lb-pool"), "{told}");
+    let event = "Warning ConfigurationError ferrolb-controller PoolOverlap: CIDR ";
+    wait_told(&cluster, &pool("overlap"), event);
     cluster.wait_condition(&pool("lb-pool"), "Accepted", "True Valid");
     cluster.apply(&service_yaml("web", "web", &[]));
     cluster.wait_addresses("web", &["192.168.100.240"]);
@@ -54,17 +81,27 @@ fn a_pool_that_becomes_wrong_takes_no_address_away() {
 #[test]
 fn addresses_of_the_cluster_itself_are_not_given_and_named() {
     let cluster = Cluster::fresh();
-    cluster.apply(&pool_yaml("greedy", &["192.168.100.200-192.168.100.203"]));
+    // Nodes, and the end of their subnet.
+    let greedy = ["192.168.100.200-192.168.100.203", "192.168.100.254-192.168.100.255"];
+    cluster.apply(&pool_yaml("greedy", &greedy));
     let told = cluster.wait_condition(&pool("greedy"), "Accepted", "True PartlyWithheld");
     assert!(told.contains("192.168.100.201 is the address of node worker1"), "{told}");
+    let broadcast = "192.168.100.255 is the network or broadcast address of a node's subnet";
+    assert!(told.contains(broadcast), "{told}");
+    let event = "Warning ConfigurationError ferrolb-controller PartlyWithheld: ";
+    wait_told(&cluster, &pool("greedy"), event);
     cluster.apply(&service_yaml("web", "web", &[]));
     cluster.wait_addresses("web", &["192.168.100.203"]);
-    cluster.apply(&service_yaml("wants", "web", &["loadBalancerIP: 192.168.100.201"]));
-    cluster.wait_condition(&["service", "wants"], CONDITION, "False");
+    for (name, address) in [("node", "192.168.100.201"), ("end", "192.168.100.255")] {
+        cluster.apply(&service_yaml(name, "web", &[&format!("loadBalancerIP: {address}")]));
+        cluster.wait_condition(&["service", name], CONDITION, "False");
+    }
 
     cluster.apply(&pool_yaml("pods", &["10.233.65.0/24"]));
     let told = cluster.wait_condition(&pool("pods"), "Accepted", "False AddressesWithheld");
     assert!(told.contains("for the Pods of node worker1"), "{told}");
+    let event = "Warning ConfigurationError ferrolb-controller AddressesWithheld: ";
+    wait_told(&cluster, &pool("pods"), event);
 
     cluster.apply(&pool_yaml("services", &["10.233.63.250-10.233.63.255"]));
     let told = cluster.wait_condition(&pool("services"), "Accepted", "False AddressesWithheld");

@@ -1,9 +1,13 @@
-//! What happens to addresses when Services come, change and go, and when the controller does.
+//! What happens to addresses when Services come, change and go, and when the controller does: MetalLB's
+//! acceptance list, IP assignment 1 and 2, layer 2 number 31, and what goes with them.
 
 use std::time::Duration;
 
 use ferrolb_e2e::{Cluster, eventually, pool_yaml, service_yaml, stays};
 
+const CONDITION: &str = "ferrolb.io/AddressAllocated";
+
+/// Number 2.
 #[test]
 fn a_deleted_service_frees_its_address_for_one_that_waits() {
     let cluster = Cluster::fresh();
@@ -11,14 +15,14 @@ fn a_deleted_service_frees_its_address_for_one_that_waits() {
     cluster.apply(&service_yaml("first", "web", &[]));
     cluster.wait_addresses("first", &["192.168.100.240"]);
     cluster.apply(&service_yaml("second", "web", &[]));
-    let told =
-        cluster.wait_condition(&["service", "second"], "ferrolb.io/AddressAllocated", "False PoolExhausted");
+    let told = cluster.wait_condition(&["service", "second"], CONDITION, "False PoolExhausted");
     assert!(told.contains("the one IPv4 address of pool one is in use"), "{told}");
     cluster.wait_event("second", "Warning AllocationFailed ferrolb-controller PoolExhausted: ");
     cluster.kubectl(&["delete", "service", "first"]);
     cluster.wait_addresses("second", &["192.168.100.240"]);
 }
 
+/// Number 1.
 #[test]
 fn a_service_that_is_no_load_balancer_any_more_frees_its_address() {
     let cluster = Cluster::fresh();
@@ -26,6 +30,7 @@ fn a_service_that_is_no_load_balancer_any_more_frees_its_address() {
     cluster.apply(&service_yaml("first", "web", &[]));
     cluster.wait_addresses("first", &["192.168.100.240"]);
     cluster.apply(&service_yaml("second", "web", &[]));
+    cluster.wait_condition(&["service", "second"], CONDITION, "False PoolExhausted");
     cluster.kubectl(&["patch", "service", "first", "-p", r#"{"spec":{"type":"ClusterIP"}}"#]);
     cluster.wait_addresses("second", &["192.168.100.240"]);
     eventually("the first Service says nothing of its address any more", || {
@@ -75,6 +80,7 @@ fn restarting_the_controllers_changes_no_address_and_one_leads_again() {
     cluster.wait_addresses("b", &["192.168.100.242"]);
 }
 
+/// Number 31.
 #[test]
 fn a_service_of_another_class_is_left_untouched() {
     let cluster = Cluster::fresh();

@@ -1,6 +1,7 @@
-//! The optional webhook: MetalLB's acceptance list, 115, 116, 121 to 125, and what an operator must
+//! The optional webhook: MetalLB's acceptance list, 115, 116, 119, 121 to 125, and what an operator must
 //! be able to rely on: nothing is refused because of something else, and nothing depends on it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -60,6 +61,15 @@ impl Webhook {
         let said = self.cluster.apply_refused(yaml);
         assert!(said.contains("admission webhook \"configuration.ferrolb.io\" denied the request"), "{said}");
         assert!(said.contains(expected), "{said}");
+    }
+
+    /// Applies `yaml`, which the webhook must deny with `expected` once it has seen what is wrong with it.
+    fn wait_denied(&self, yaml: &str, expected: &str) {
+        eventually(&format!("the webhook says {expected:?}"), || {
+            let said = self.try_apply(&["--dry-run=server"], yaml);
+            if said.contains(expected) { Ok(()) } else { Err(said) }
+        });
+        self.denied(yaml, expected);
     }
 
     /// The authority that API servers trust: the one of the Secret, at both places.
@@ -127,58 +137,93 @@ fn object(kind: &str, place: &str, spec: &str) -> String {
     )
 }
 
+/// A Community with one alias.
+fn community(name: &str, alias: &str, value: &str) -> String {
+    let spec = format!("{{communities: [{{name: {alias}, value: '{value}'}}]}}");
+    object("Community", &format!("metallb-system/{name}"), &spec)
+}
+
+/// Its name, and what shows it.
+type Behaviour = (&'static str, fn(&Webhook));
+
+/// Each behaviour on its own objects and on one installation, which takes longer than all of them. None is left out
+/// because another failed.
 #[test]
 fn a_write_that_makes_no_sense_with_what_is_there_is_denied_and_nothing_else_is() {
     let webhook = Webhook::install();
-    let cluster = &webhook.cluster;
-    // 115, whichever of the two sorts first.
-    cluster.apply(&pool_yaml("m", &["192.168.100.224/28"]));
+    let behaviours: [Behaviour; 7] = [
+        ("115: overlapping pools", overlapping_pools_are_denied),
+        ("116: aggregation", an_aggregation_length_shorter_than_the_pool_is_denied),
+        ("119: peers", a_second_peer_of_the_same_address_is_denied),
+        ("121, 122: communities", an_invalid_community_is_denied_on_create_and_on_update),
+        ("123: aliases", an_alias_that_is_defined_already_is_denied),
+        ("124: profiles", a_profile_in_use_cannot_be_deleted),
+        ("125: namespaces", each_kind_in_another_namespace_is_denied),
+    ];
+    let fails = |behaviour: fn(&Webhook)| catch_unwind(AssertUnwindSafe(|| behaviour(&webhook))).is_err();
+    let failed = behaviours.into_iter().filter(|(_, behaviour)| fails(*behaviour)).map(|(name, _)| name);
+    let failed: Vec<&str> = failed.collect();
+    assert!(failed.is_empty(), "failed: {failed:?}");
+}
+
+/// Number 115, whichever of the two sorts first.
+fn overlapping_pools_are_denied(webhook: &Webhook) {
+    webhook.cluster.apply(&pool_yaml("m", &["192.168.100.224/28"]));
     for name in ["a", "z"] {
         let overlapping = pool_yaml(name, &["192.168.100.239/32"]);
-        eventually("the pool is known to the webhook", || {
-            let said = webhook.try_apply(&["--dry-run=server"], &overlapping);
-            if said.contains("overlaps with already defined CIDR") { Ok(()) } else { Err(said) }
-        });
-        webhook.denied(&overlapping, "overlaps with already defined CIDR");
+        webhook.wait_denied(&overlapping, "overlaps with already defined CIDR");
     }
-    cluster.apply(&pool_yaml("other", &["192.168.100.210-192.168.100.219"]));
-    // 116.
-    webhook.denied(
-        &object("BGPAdvertisement", "metallb-system/a", "{ipAddressPools: [m], aggregationLength: 26}"),
-        "invalid aggregation length 26: prefix 28 in this pool",
-    );
-    cluster.apply(&object(
-        "BGPAdvertisement",
-        "metallb-system/a",
-        "{ipAddressPools: [m], aggregationLength: 28}",
-    ));
-    // 121, 122: the definition's rules are asked before the webhook is.
-    let community = |value: &str| {
-        object(
-            "Community",
-            "metallb-system/c",
-            &format!("{{communities: [{{name: vpn, value: '{value}'}}]}}"),
-        )
+    webhook.cluster.apply(&pool_yaml("other", &["192.168.100.210-192.168.100.219"]));
+}
+
+/// Number 116.
+fn an_aggregation_length_shorter_than_the_pool_is_denied(webhook: &Webhook) {
+    webhook.cluster.apply(&pool_yaml("narrow", &["10.9.1.0/28"]));
+    let advertisement = |length: u8| {
+        let spec = format!("{{ipAddressPools: [narrow], aggregationLength: {length}}}");
+        object("BGPAdvertisement", "metallb-system/a", &spec)
     };
+    webhook.wait_denied(&advertisement(26), "invalid aggregation length 26: prefix 28 in this pool");
+    webhook.cluster.apply(&advertisement(28));
+}
+
+/// Number 119; 118 is the definition's.
+fn a_second_peer_of_the_same_address_is_denied(webhook: &Webhook) {
+    let peer = |name: &str, address: &str| {
+        let spec = format!("{{myASN: 64500, peerASN: 64501, peerAddress: {address}}}");
+        object("BGPPeer", &format!("metallb-system/{name}"), &spec)
+    };
+    webhook.cluster.apply(&peer("one", "10.200.200.1"));
+    webhook.wait_denied(&peer("two", "10.200.200.1"), "peer 10.200.200.1 already exists");
+    webhook.cluster.apply(&peer("two", "10.200.200.2"));
+}
+
+/// Numbers 121 and 122: the definition's rules are asked before the webhook is.
+fn an_invalid_community_is_denied_on_create_and_on_update(webhook: &Webhook) {
+    let cluster = &webhook.cluster;
     for (value, expected) in [
         ("99999:1", "invalid community value: invalid section"),
         ("1:2:3:4", "expected community to be of format large"),
     ] {
-        assert!(cluster.apply_refused(&community(value)).contains(expected), "create {value}");
-        cluster.apply(&community("1:1"));
-        assert!(cluster.apply_refused(&community(value)).contains(expected), "update {value}");
-        cluster.kubectl(&["delete", "community", "-n", "metallb-system", "c"]);
+        let invalid = community("changed", "changed", value);
+        assert!(cluster.apply_refused(&invalid).contains(expected), "create {value}");
+        cluster.apply(&community("changed", "changed", "1:1"));
+        assert!(cluster.apply_refused(&invalid).contains(expected), "update {value}");
+        cluster.kubectl(&["delete", "community", "-n", "metallb-system", "changed"]);
     }
-    // 123.
-    cluster.apply(&community("1:1"));
-    let again = object("Community", "metallb-system/b", "{communities: [{name: vpn, value: 'large:1:2:3'}]}");
-    eventually("the alias is known to the webhook", || {
-        let said = webhook.try_apply(&["--dry-run=server"], &again);
-        if said.contains("duplicate definition of community") { Ok(()) } else { Err(said) }
-    });
-    // 124.
+}
+
+/// Number 123.
+fn an_alias_that_is_defined_already_is_denied(webhook: &Webhook) {
+    webhook.cluster.apply(&community("c", "vpn", "1:1"));
+    webhook.wait_denied(&community("b", "vpn", "large:1:2:3"), "duplicate definition of community");
+}
+
+/// Number 124.
+fn a_profile_in_use_cannot_be_deleted(webhook: &Webhook) {
+    let cluster = &webhook.cluster;
     cluster.apply(&object("BFDProfile", "metallb-system/fast", "{receiveInterval: 100}"));
-    let peer = "{myASN: 64500, peerASN: 64501, peerAddress: 10.200.200.2, bfdProfile: fast}";
+    let peer = "{myASN: 64500, peerASN: 64501, peerAddress: 10.200.200.9, bfdProfile: fast}";
     cluster.apply(&object("BGPPeer", "metallb-system/tor", peer));
     let delete = ["delete", "bfdprofile", "-n", "metallb-system", "fast"];
     eventually("the peer is known to the webhook", || {
@@ -187,9 +232,10 @@ fn a_write_that_makes_no_sense_with_what_is_there_is_denied_and_nothing_else_is(
     });
     let said = cluster.kubectl_refused(&delete);
     assert!(said.contains("failed to delete BFDProfile fast, used by BGPPeer tor"), "{said}");
-    // 118 is the definition's, 119 is ours.
-    webhook.denied(&object("BGPPeer", "metallb-system/other", peer), "peer 10.200.200.2 already exists");
-    // 125.
+}
+
+/// Number 125.
+fn each_kind_in_another_namespace_is_denied(webhook: &Webhook) {
     for (kind, spec) in [
         ("IPAddressPool", "{addresses: [10.9.0.0/24]}"),
         ("L2Advertisement", "{}"),

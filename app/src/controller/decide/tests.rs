@@ -2,7 +2,8 @@ use super::*;
 use ferrolb_cluster::parse::ObjectError;
 use ferrolb_ipam::{Pool, PoolSet};
 use k8s_openapi::api::core::v1::{Service, ServiceSpec, ServiceStatus as KubeStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{self as meta, ObjectMeta, Time};
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 pub(super) fn service(name: &str) -> (ServiceKey, Arc<SeenService>) {
@@ -136,6 +137,34 @@ fn a_pool_is_told_whether_it_is_accepted_and_whether_it_is_announced() {
 }
 
 #[test]
+fn an_object_that_is_not_in_use_as_written_is_told_of_once_and_not_again_by_the_next_leader() {
+    let mut decider = Decider::default();
+    assert!(told(&decider.decide(&view(&[]))).is_empty());
+    let message = "spec.addresses[0]: ten is not an address".to_owned();
+    let error = ObjectError { object: Box::default(), reason: "InvalidSpec", message: message.clone() };
+    let mut bad = view(&[]);
+    bad.config = vec![pool_object(vec![error.clone()])];
+    let expected = [format!("lb-pool ConfigurationError InvalidSpec: {message}")];
+    assert_eq!(told(&decider.decide(&bad)), expected);
+    assert!(told(&decider.decide(&bad)).is_empty(), "not twice");
+    let mut seen = view(&[]);
+    seen.config = vec![ConfigObject {
+        conditions: vec![meta::Condition {
+            type_: ACCEPTED.into(),
+            status: "False".into(),
+            reason: "InvalidSpec".into(),
+            message,
+            observed_generation: Some(1),
+            last_transition_time: Time(Timestamp::UNIX_EPOCH),
+        }],
+        ..pool_object(vec![error])
+    }];
+    assert!(told(&Decider::default().decide(&seen)).is_empty(), "the object says so already");
+    decider.decide(&view(&[]));
+    assert_eq!(told(&decider.decide(&bad)), expected, "it was right in between");
+}
+
+#[test]
 fn what_old_crds_prune_is_not_written_over_and_over() {
     let mut decider = Decider::default();
     let decisions = decider.decide(&view(&[]));
@@ -159,6 +188,7 @@ fn an_unreadable_wish_of_a_service_that_has_an_address_is_told_and_takes_nothing
     let [text] = &told(&decisions)[..] else { panic!("{:?}", told(&decisions)) };
     assert!(text.starts_with("web LoadBalancerFailed RequestUnreadable: "), "{text}");
     assert_eq!(decisions.services[0].1.addresses.len(), 1);
+    assert_eq!((decisions.refused.len(), decisions.lacking), (0, [("RequestUnreadable", 1)].into()));
     assert!(told(&decider.decide(&asking)).is_empty());
 }
 

@@ -22,9 +22,9 @@ use crate::parse::service::SeenService;
 /// Everything the controller decides on.
 #[derive(Clone, Debug, Default)]
 pub struct ControllerObjects {
-    /// All Services, as they were listed.
+    /// All Services as they were listed, whole; none where a watch keeps them.
     pub services: Vec<Arc<Service>>,
-    /// All Services, as a watch keeps them; either here or there.
+    /// All Services as a watch keeps them; none where they were listed.
     pub seen_services: Vec<Arc<SeenService>>,
     /// All Namespaces.
     pub namespaces: Vec<Arc<Namespace>>,

@@ -26,7 +26,7 @@ use crate::parse::community::community_errors;
 use crate::parse::conflict::{HostConflict, conflicts, occupied_by_host};
 use crate::parse::occupied::occupied;
 use crate::parse::service::{Ownership, SeenService};
-use crate::parse::{ObjectError, advertisement, node, pool, readable};
+use crate::parse::{ObjectError, advertisement, node, pool, readable, reference};
 use crate::services::Services;
 use crate::watches::{GuardedStore, OptionalStore, Watches, synced};
 
@@ -241,7 +241,7 @@ impl ControllerView {
             if is_usable { &mut usable } else { &mut broken }.push(taken.pool);
             broken.extend(taken.kept_back);
             self.config.push(ConfigObject {
-                reference: object.object_ref(&()),
+                reference: reference(object),
                 generation: object.metadata.generation,
                 conditions: object.status.clone().unwrap_or_default().conditions,
                 usage: object.status.clone(),
@@ -294,7 +294,7 @@ impl ControllerView {
         self.add_unreadable(unreadable);
         let errors = community_errors(&objects);
         for object in &objects {
-            let reference = object.object_ref(&());
+            let reference = reference(object);
             let own = errors.iter().filter(|error| *error.object == reference).cloned().collect();
             self.add_config(object, object.status.as_ref(), own, &[]);
         }
@@ -313,7 +313,7 @@ impl ControllerView {
         };
         let unknown_pools = named_pools.iter().map(PoolName::from).filter(|pool| !is_known(pool)).collect();
         self.config.push(ConfigObject {
-            reference: object.object_ref(&()),
+            reference: reference(object),
             generation: object.meta().generation,
             conditions: status.map(|status| status.conditions.clone()).unwrap_or_default(),
             usage: None,

@@ -32,7 +32,8 @@ pub struct Condition {
 
 impl Condition {
     /// Whether `written` says this, whenever it was written.
-    fn is_said_by(&self, written: &meta::Condition) -> bool {
+    #[must_use]
+    pub fn is_said_by(&self, written: &meta::Condition) -> bool {
         written.type_ == self.type_
             && written.status == truth(self.holds)
             && written.reason == self.reason
@@ -56,6 +57,13 @@ pub struct ServiceStatus {
     pub conditions: Vec<Condition>,
 }
 
+impl ServiceStatus {
+    /// Whether `address` is one of ours, before or after.
+    fn has(&self, address: &IpAddr) -> bool {
+        self.former.contains(address) || self.addresses.contains(address)
+    }
+}
+
 /// Writes statuses, and only when something changes.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "the client has none")]
@@ -70,7 +78,7 @@ impl StatusWriter {
         Self { client }
     }
 
-    /// Makes `service` say `status`, as [`patch()`] does.
+    /// Makes `service` say `status`, unless it changed since it was read.
     ///
     /// # Errors
     /// The API server refused the write (409: the Service changed meanwhile) or cannot be reached.
@@ -80,7 +88,7 @@ impl StatusWriter {
         status: &ServiceStatus,
     ) -> Result<(), kube::Error> {
         let ServiceKey { namespace, name } = &service.key;
-        // What comes back is the whole object; the watch brings it too.
+        // What comes back is the whole object, which the watch brings too: only its metadata is parsed.
         let api: Api<PartialObjectMeta<Service>> = Api::namespaced(self.client.clone(), namespace);
         let patch = Patch::Merge(patch(service, status, Timestamp::now()));
         api.patch_status(name, &PatchParams::default(), &patch).await?;
@@ -150,9 +158,8 @@ pub fn says(object: &ConfigObject, conditions: &[Condition], usage: Option<&IpAd
 /// Whether `service` says `status` already. Of thousands nearly all do.
 #[must_use]
 pub fn is_said(service: &SeenService, status: &ServiceStatus) -> bool {
-    let is_ours = |address: &IpAddr| status.former.contains(address) || status.addresses.contains(address);
     let Recorded { addresses, pool } = Recorded::of(status);
-    service.written.listed().filter(is_ours).eq(status.addresses.iter().copied())
+    service.written.listed().filter(|address| status.has(address)).eq(status.addresses.iter().copied())
         && are_said(&service.written.conditions, &status.conditions)
         && service.written.addresses.as_deref() == addresses.as_deref()
         && service.written.pool.as_deref() == pool
@@ -161,8 +168,7 @@ pub fn is_said(service: &SeenService, status: &ServiceStatus) -> bool {
 
 /// The JSON merge patch (RFC 7396) that makes `service` say `status`. It carries the resourceVersion
 /// that was read, so that it never undoes what another wrote meanwhile: a list is replaced as a whole.
-#[must_use]
-pub fn patch(service: &SeenService, status: &ServiceStatus, now: Timestamp) -> serde_json::Value {
+fn patch(service: &SeenService, status: &ServiceStatus, now: Timestamp) -> serde_json::Value {
     let Recorded { addresses, pool } = Recorded::of(status);
     serde_json::json!({
         "metadata": {
@@ -184,7 +190,6 @@ pub fn patch(service: &SeenService, status: &ServiceStatus, now: Timestamp) -> s
 /// Our addresses where ours were, and what is more behind; entries of others stay where they
 /// are, and an entry that is kept keeps its ipMode and ports.
 fn ingress(current: &[LoadBalancerIngress], status: &ServiceStatus) -> Vec<LoadBalancerIngress> {
-    let is_ours = |address: &IpAddr| status.former.contains(address) || status.addresses.contains(address);
     let entry = |wanted: &IpAddr| {
         let kept = current.iter().find(|entry| address(entry).as_ref() == Some(wanted));
         let new = || LoadBalancerIngress { ip: Some(wanted.to_string()), ..LoadBalancerIngress::default() };
@@ -193,9 +198,13 @@ fn ingress(current: &[LoadBalancerIngress], status: &ServiceStatus) -> Vec<LoadB
     let mut ours = status.addresses.iter().map(entry);
     let mut ingress: Vec<_> = current
         .iter()
-        .filter_map(
-            |old| if address(old).as_ref().is_some_and(is_ours) { ours.next() } else { Some(old.clone()) },
-        )
+        .filter_map(|old| {
+            if address(old).is_some_and(|address| status.has(&address)) {
+                ours.next()
+            } else {
+                Some(old.clone())
+            }
+        })
         .collect();
     ingress.extend(ours);
     ingress

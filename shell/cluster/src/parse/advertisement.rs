@@ -1,7 +1,8 @@
 //! `L2Advertisement` objects.
 
+use ferrolb_api::L2Advertisement;
 use ferrolb_api::annotations::{FAILBACK, SPREAD};
-use ferrolb_api::{L2Advertisement, parse_selector};
+use ferrolb_api::selector::parse_preference;
 use ferrolb_plan::{self as plan, NodePreference};
 use kube::ResourceExt;
 
@@ -29,7 +30,7 @@ fn parse(object: &L2Advertisement) -> Result<plan::L2Advertisement, String> {
         Ok(NodePreference {
             weight: weight
                 .ok_or_else(|| format!("{field}.weight: expected 1 to 100, found {}", preferred.weight))?,
-            selector: parse_selector(&preferred.preference)
+            selector: parse_preference(&preferred.preference)
                 .map_err(|error| format!("{field}.preference: {error}"))?,
         })
     };
@@ -48,4 +49,34 @@ fn parse(object: &L2Advertisement) -> Result<plan::L2Advertisement, String> {
         failback: is_true(object, FAILBACK),
         spread: is_true(object, SPREAD),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn error(spec: &Value) -> Option<String> {
+        let object = json!({"metadata": {"name": "lb", "namespace": "metallb-system"}, "spec": spec});
+        l2_advertisement(&serde_json::from_value(object).unwrap()).err().map(|error| error.message)
+    }
+
+    #[test]
+    fn each_list_of_selectors_rejects_equal_ones() {
+        let twice = json!([{"matchLabels": {"zone": "a"}}, {"matchLabels": {"zone": "a"}}]);
+        for field in ["ipAddressPoolSelectors", "nodeSelectors", "serviceSelectors"] {
+            let message = error(&json!({ field: twice })).unwrap();
+            let expected = format!("spec.{field}[1]: duplicate definition of {field}: ");
+            assert!(message.starts_with(&expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_preference_may_repeat_another_and_itself() {
+        let preferred = json!({"weight": 1, "preference": {"matchExpressions": [
+            {"key": "zone", "operator": "In", "values": ["a", "a"]},
+            {"key": "zone", "operator": "In", "values": ["a"]},
+        ]}});
+        assert_eq!(error(&json!({"preferredNodeSelectors": [preferred, preferred]})), None);
+    }
 }

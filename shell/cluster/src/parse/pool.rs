@@ -1,6 +1,6 @@
 //! `IPAddressPool` objects.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ferrolb_api::ip_address_pool::ServiceAllocation;
@@ -56,8 +56,10 @@ fn service_allocation(
     let service_selectors =
         selectors("spec.serviceAllocation.serviceSelectors", &allocation.service_selectors)?;
     let restricted = !allocation.namespaces.is_empty() || !by_label.is_empty();
-    let selected =
-        |namespace: &&Arc<Namespace>| by_label.iter().any(|by| by.matches(&Labels::from(namespace.labels())));
+    let selected = |namespace: &&Arc<Namespace>| {
+        let labels = Labels::from(namespace.labels());
+        by_label.iter().any(|by| by.matches(&labels))
+    };
     let admitted: BTreeSet<String> = allocation
         .namespaces
         .iter()
@@ -74,11 +76,31 @@ fn service_allocation(
     })
 }
 
-/// Parses a list of selectors; an error names the entry of `field`.
+/// Parses a list of selectors, no two of which are equal; an error names the entry of `field`.
 pub(super) fn selectors(field: &str, list: &[LabelSelector]) -> Result<Vec<Selector>, String> {
     let parse =
         |(index, selector)| parse_selector(selector).map_err(|error| format!("{field}[{index}]: {error}"));
-    list.iter().enumerate().map(parse).collect()
+    let parsed = list.iter().enumerate().map(parse).collect::<Result<Vec<Selector>, String>>()?;
+    match equal_entries(list, &parsed) {
+        Some((earlier, index)) => {
+            let name = field.rsplit_once('.').map_or(field, |(_, name)| name);
+            Err(format!(
+                "{field}[{index}]: duplicate definition of {name}: it is equal to {field}[{earlier}]; \
+                 remove one of the two"
+            ))
+        }
+        None => Ok(parsed),
+    }
+}
+
+/// The places of two entries that were written equal, but for the order of values. As in `MetalLB`,
+/// a label is not equal to an expression that means the same.
+fn equal_entries(list: &[LabelSelector], parsed: &[Selector]) -> Option<(usize, usize)> {
+    let mut places = BTreeMap::new();
+    list.iter().zip(parsed).enumerate().find_map(|(index, (written, selector))| {
+        let labels = written.match_labels.as_ref().map_or(0, BTreeMap::len);
+        Some((places.insert((labels, selector), index)?, index))
+    })
 }
 
 #[cfg(test)]
@@ -147,5 +169,28 @@ mod tests {
         });
         let (parsed, _) = ipam_pool(&object, &[namespace("two", "web")]);
         assert_eq!(parsed.service_allocation.unwrap().namespaces, Some(BTreeSet::new()));
+    }
+
+    #[test]
+    fn equal_selectors_in_a_list_are_rejected_whatever_the_order_of_their_values() {
+        let error = |written: serde_json::Value| {
+            let list: Vec<LabelSelector> = serde_json::from_value(written).unwrap();
+            selectors("spec.serviceAllocation.serviceSelectors", &list).err()
+        };
+        let expression = |values: &[&str]| {
+            let expression = serde_json::json!({"key": "tier", "operator": "In", "values": values});
+            serde_json::json!({"matchExpressions": [expression]})
+        };
+        let label = serde_json::json!({"matchLabels": {"tier": "web"}});
+        let message = "spec.serviceAllocation.serviceSelectors[2]: duplicate definition of serviceSelectors: it is \
+                       equal to spec.serviceAllocation.serviceSelectors[0]; remove one of the two";
+        for equal in [
+            serde_json::json!([expression(&["a", "b"]), label, expression(&["b", "a"])]),
+            serde_json::json!([label, {}, label]),
+            serde_json::json!([{}, label, {"matchLabels": {}, "matchExpressions": []}]),
+        ] {
+            assert_eq!(error(equal), Some(message.into()));
+        }
+        assert_eq!(error(serde_json::json!([label, expression(&["web"]), {}, expression(&["a"])])), None);
     }
 }

@@ -27,8 +27,8 @@ pub enum Ownership {
     NotLoadBalanced,
 }
 
-/// What FerroLB reads of a Service, once. It is kept in place of the object, which would take three
-/// to four times as much, and nothing is parsed again in a pass.
+/// What FerroLB reads of a Service, once. It is kept in place of the object, which would take two
+/// to three times as much, and nothing is parsed again in a pass.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeenService {
     /// Its namespace and name.
@@ -154,7 +154,8 @@ impl SeenService {
     }
 
     /// The Service as the plan sees it, with the endpoints that can serve it. Of its addresses those
-    /// that FerroLB recorded count; without a record all do, whoever gave them.
+    /// that FerroLB recorded count. Without a record, or where it names none of them, all do, whoever
+    /// gave them: until the controller has judged the Service anew, what works goes on working.
     #[must_use]
     pub fn planned(&self, endpoints: ServingEndpoints) -> plan::Service {
         let recorded = &self.request.recorded;
@@ -176,7 +177,7 @@ impl SeenService {
             namespace: Some((*self.key.namespace).into()),
             name: Some((*self.key.name).into()),
             uid: Some((*self.uid).into()),
-            resource_version: Some((*self.resource_version).into()),
+            resource_version: None,
             field_path: None,
         }
     }
@@ -205,7 +206,8 @@ impl Written {
     }
 
     /// The addresses that are ours whatever pools there are, if that is known. An annotation alone is no record: whoever
-    /// copies a Service copies its annotations too, but not its conditions.
+    /// copies a Service copies its annotations too, but not its conditions. One that names none of the entries is
+    /// outdated and counts as none: `MetalLB` may have been back in between and have given others.
     fn recorded(&self) -> Option<Vec<IpAddr>> {
         let record = self.addresses.as_deref().filter(|_| self.is_judged());
         let record: Vec<IpAddr> =

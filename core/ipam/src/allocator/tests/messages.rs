@@ -138,8 +138,8 @@ fn messages_about_sharing_and_the_service_itself() {
         ),
         (
             ServiceRequest { policy: FamilyPolicy::RequireDualStack, ..v6() },
-            "not enough clusterips: the Service has cluster IPs of IPv6 and requires dual stack; set \
-             spec.ipFamilyPolicy to what the cluster network offers",
+            "Service requires dual stack but not enough clusterips: IPv6 only; set spec.ipFamilyPolicy to what the \
+             cluster network offers",
         ),
         (
             ServiceRequest {

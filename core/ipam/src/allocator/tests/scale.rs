@@ -24,6 +24,37 @@ fn ten_thousand_services_of_the_widest_pools_settle_and_stay() {
     assert_eq!(cluster.settled(["late"]), ["0.0.1.47 ::12c"], "the gap");
 }
 
+/// One in twenty asks for the last pool, which has too few addresses for them; one in three has both families.
+#[test]
+fn ten_thousand_services_of_a_hundred_pools_settle_and_stay() {
+    let ranges = |number: i32| format!("10.0.{}.{}/25 fd00:0:{number:x}::/48", number / 2, number % 2 * 128);
+    let mut cluster = Cluster::with((0..100).map(|number| pool(&format!("p{number:02}"), &ranges(number))));
+    for number in 0..SERVICES {
+        let request = if number % 3 == 0 { require() } else { v4() };
+        let request = if number % 20 == 0 { wants_pool("p99", request) } else { request };
+        cluster.create(&format!("s{number:05}"), request);
+    }
+    cluster.settle();
+    assert_eq!(cluster.outcome("s00003"), "10.0.0.2 fd00::");
+    assert_eq!(cluster.pool_of("s09999"), "p74", "the pools are used up one after the other");
+    assert_eq!(cluster.outcome("s00000"), "10.0.49.128 fd00:0:63::");
+    assert_eq!(cluster.outcome("s02540"), "10.0.49.255");
+    assert_eq!(cluster.outcome("s02560"), "PoolExhausted");
+    let usage = cluster.allocator.usage(&cluster.pools);
+    assert_eq!(usage[&"p99".into()].available_v4, 0);
+    assert_eq!(usage[&"p99".into()].available_v6, i64::MAX, "more than the counter holds");
+    let outcomes = |cluster: &Cluster| -> Vec<String> {
+        (0..SERVICES).map(|number| cluster.outcome(&format!("s{number:05}"))).collect()
+    };
+    let before = outcomes(&cluster);
+    assert_eq!(before.iter().filter(|outcome| *outcome == "PoolExhausted").count(), 500 - 128);
+    cluster.settle();
+    assert!(outcomes(&cluster) == before, "another round changed something");
+    cluster.restart().settle();
+    assert!(outcomes(&cluster) == before, "the restart changed something");
+    assert!(cluster.allocator.decisions().values().all(|decision| decision.cleared().is_none()));
+}
+
 /// Thousands who wait cost a look at a cursor each, not a walk along the pool each.
 #[test]
 fn thousands_wait_for_a_full_pool_on_equal_and_on_different_terms() {

@@ -94,3 +94,21 @@ fn what_a_host_has_is_withheld_and_what_it_had_is_given_last() {
         assert_eq!(ranges.collect::<Vec<_>>().join(" "), expected, "{state}");
     }
 }
+
+#[test]
+fn a_configuration_object_is_known_by_the_version_that_was_read() {
+    let mut object = IpAddressPool::new(
+        "lb-pool",
+        IpAddressPoolSpec {
+            addresses: vec!["10.0.0.0/24".into()],
+            auto_assign: true,
+            avoid_buggy_ips: false,
+            service_allocation: None,
+        },
+    );
+    object.metadata.resource_version = Some("7".into());
+    let mut objects = ControllerObjects::default();
+    objects.config.pools = vec![Arc::new(DeserializeGuard(Ok(object)))];
+    let view = objects.view(None);
+    assert_eq!(view.config[0].reference.resource_version.as_deref(), Some("7"));
+}

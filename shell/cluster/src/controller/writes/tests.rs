@@ -138,9 +138,11 @@ fn our_addresses_take_the_place_of_ours_and_entries_of_others_stay_in_theirs() {
         let entries: Vec<_> = current.iter().map(|ip| serde_json::json!({ "ip": ip })).collect();
         let service = service(serde_json::json!({ "loadBalancer": { "ingress": entries } }));
         let status = ServiceStatus { former: addresses(&former), ..allocated(&wanted) };
-        let updated = updated(&service, &status, at(0)).unwrap();
+        let written = updated(&service, &status, at(0)).unwrap();
         let expected: Vec<_> = expected.into_iter().map(Some).collect();
-        assert_eq!(ips(&updated), expected, "{current:?}, of which {former:?} are ours, becomes {wanted:?}");
+        assert_eq!(ips(&written), expected, "{current:?}, of which {former:?} are ours, becomes {wanted:?}");
+        let again = ServiceStatus { former: addresses(&wanted), ..allocated(&wanted) };
+        assert_eq!(updated(&written, &again, at(1)), None, "and then says so: {expected:?}");
     }
 }
 
@@ -196,4 +198,21 @@ fn one_of_our_conditions_comes_and_goes_and_the_other_stays_with_its_time() {
     wanted.conditions.pop();
     let over = updated(&both, &wanted, at(4)).unwrap();
     assert_eq!(said(&over), [(ADDRESS_ALLOCATED.into(), at(1))]);
+}
+
+#[test]
+fn a_write_is_for_the_version_that_was_read_and_keeps_what_others_wrote() {
+    let mut object = service(serde_json::json!({ "loadBalancer": { "ingress": [
+        { "hostname": "lb.example", "ports": [{ "port": 80, "protocol": "TCP" }] },
+        { "ip": "10.0.0.9", "ipMode": "Proxy", "ports": [{ "port": 443, "protocol": "TCP" }] }
+    ] } }));
+    object.metadata.resource_version = Some("7".into());
+    let status = ServiceStatus { former: addresses(&["10.0.0.9"]), ..allocated(&["10.0.0.9", "fd00::1"]) };
+    let patch = patch(&SeenService::of(&object), &status, at(0));
+    assert_eq!(patch["metadata"]["resourceVersion"], "7");
+    let written = updated(&object, &status, at(0)).unwrap();
+    let entries = written.status.unwrap().load_balancer.unwrap().ingress.unwrap();
+    let before = object.status.unwrap().load_balancer.unwrap().ingress.unwrap();
+    assert_eq!(entries[..2], before);
+    assert_eq!(entries[2].ip.as_deref(), Some("fd00::1"));
 }

@@ -137,6 +137,7 @@ fn ours_is_what_was_recorded_or_what_metallb_gave_or_what_lies_in_a_pool() {
     let (mut pools, _) = PoolSet::new([pool("lb-pool", "10.0.0.0/24")]);
     pools.freeze(pool("frozen", "10.1.0.0/24"));
     let record = ("ferrolb.io/allocated-addresses", "10.0.0.1,fd00::1");
+    let empty = ("ferrolb.io/allocated-addresses", "");
     let by_metallb = ("metallb.io/ip-allocated-from-pool", "lb-pool");
     let by_old_metallb = ("metallb.universe.tf/ip-allocated-from-pool", "lb-pool");
     let (inside, outside) = ("10.0.0.1", "192.0.2.1");
@@ -159,6 +160,7 @@ fn ours_is_what_was_recorded_or_what_metallb_gave_or_what_lies_in_a_pool() {
             vec!["10.0.0.9"],
             "the record is outdated",
         ),
+        (vec![outside, inside], true, vec![empty], vec![inside], "the record is empty"),
         (
             vec![outside, inside, "10.1.0.7"],
             false,
@@ -182,6 +184,8 @@ fn an_entry_of_another_is_not_announced_beside_ours() {
     assert_eq!(planned(&listing(&["192.0.2.1", "10.0.0.1"], true, &[record])), addresses(&["10.0.0.1"]));
     let all = ["192.0.2.1", "10.0.0.1"];
     assert_eq!(planned(&listing(&all, false, &[])), addresses(&all), "without a record all count");
+    let others = ["192.0.2.1", "10.0.0.9"];
+    assert_eq!(planned(&listing(&others, true, &[record])), addresses(&others), "the record is outdated");
 }
 
 #[test]
