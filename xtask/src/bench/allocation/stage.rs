@@ -132,7 +132,8 @@ impl Stage {
         let arguments =
             ["get", "services", "--namespace=default", "--field-selector=metadata.name!=kubernetes"];
         let mut watch = self.command(arguments);
-        watch.args(["--watch", &output]);
+        // In chunks, kubectl would print what is there chunk by chunk instead of Service by Service.
+        watch.args(["--watch", "--chunk-size=0", &output]);
         Addresses::follow(watch)
     }
 
