@@ -17,7 +17,9 @@ mod lab;
 mod liveness;
 mod machine;
 mod peer;
+mod proc;
 mod report;
+mod requests;
 mod rest;
 mod samples;
 

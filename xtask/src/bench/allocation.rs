@@ -6,7 +6,6 @@
 
 mod addresses;
 mod controller;
-mod requests;
 mod stage;
 mod trial;
 
@@ -20,9 +19,9 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::peer::METALLB;
+use super::requests::Requests;
 use super::{Goal, Row, Summary, Versions};
 use crate::{lab, process, workspace};
-use requests::Requests;
 use stage::{Pool, Stage};
 use trial::Trial;
 

@@ -5,7 +5,6 @@
 
 mod addresses;
 mod reading;
-mod writes;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,10 +14,10 @@ use anyhow::{Context, Result, ensure};
 
 use super::failover::{self, Contender, InCluster, Stage};
 use super::peer::METALLB;
+use super::requests::Requests;
 use super::{Goal, Row, Summary, Versions};
 use crate::workspace;
 use reading::{Reading, Usage};
-use writes::Writes;
 
 /// How many addresses, and how a row calls that.
 const STEPS: [(usize, &str); 3] = [(0, "0"), (100, "100"), (1_000, "1,000")];
@@ -38,7 +37,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 struct AtRest {
     /// One for each speaker.
     speakers: Vec<Usage>,
-    writes: Writes,
+    /// By all speakers and controllers: to `leases`, and other `writes`.
+    requests: Requests,
 }
 
 /// Measures both.
@@ -86,18 +86,18 @@ fn file(name: &str) -> String {
 
 /// Adds addresses and waits until all is quiet.
 fn announced(stage: &Stage, (before, addresses): (usize, usize)) -> Result<()> {
-    let start = Writes::so_far(stage)?;
+    let start = requests(stage)?;
     addresses::announce(stage, before..addresses)?;
     let deadline = Instant::now() + CALM_MAX;
-    let (mut last, mut since) = (Writes::so_far(stage)?, Instant::now());
+    let (mut last, mut since) = (requests(stage)?, Instant::now());
     // A schema that matches nobody would take every contender for silent.
-    let is_counted = before == addresses || last.since(start).others >= 1.0;
+    let is_counted = before == addresses || last.since(&start).of("writes") >= 1.0;
     ensure!(is_counted, "addresses were announced, and the API server counted no write");
     while since.elapsed() < CALM && Instant::now() < deadline {
         std::thread::sleep(POLL_INTERVAL);
-        let writes = Writes::so_far(stage)?;
-        if writes.since(last).others >= 1.0 {
-            (last, since) = (writes, Instant::now());
+        let now = requests(stage)?;
+        if now.since(&last).of("writes") >= 1.0 {
+            (last, since) = (now, Instant::now());
         }
     }
     Ok(())
@@ -107,11 +107,15 @@ fn announced(stage: &Stage, (before, addresses): (usize, usize)) -> Result<()> {
 fn at_rest(stage: &Stage, contender: &InCluster, duration: Duration) -> Result<AtRest> {
     let of = |node: &&str| Reading::of(stage, node, contender.process());
     let read = || NODES.iter().map(of).collect::<Result<Vec<_>>>();
-    let (before, written) = (read()?, Writes::so_far(stage)?);
+    let (before, written) = (read()?, requests(stage)?);
     std::thread::sleep(duration);
-    let (after, writes) = (read()?, Writes::so_far(stage)?.since(written));
+    let (after, requests) = (read()?, requests(stage)?.since(&written));
     let speakers = after.iter().zip(&before).map(|(after, before)| after.since(before));
-    Ok(AtRest { speakers: speakers.collect::<Result<_>>()?, writes })
+    Ok(AtRest { speakers: speakers.collect::<Result<_>>()?, requests })
+}
+
+fn requests(stage: &Stage) -> Result<Requests> {
+    Ok(Requests::parse(&stage.kubectl(&["get", "--raw", "/metrics"])?))
 }
 
 impl fmt::Display for AtRest {
@@ -119,7 +123,7 @@ impl fmt::Display for AtRest {
         for Usage { processor, memory, frames, bytes } in &self.speakers {
             write!(f, "{processor:.1} ms/s, {memory:.1} MiB, {frames:.1} frames/s, {bytes:.0} bytes/s; ")?;
         }
-        write!(f, "{} writes to Leases, {} others", self.writes.leases, self.writes.others)
+        write!(f, "{} writes to Leases, {} others", self.requests.of("leases"), self.requests.of("writes"))
     }
 }
 
@@ -131,8 +135,8 @@ const COLUMNS: [Column; 6] = [
     ("memory", "MiB", |rest| each(rest, |speaker| speaker.memory), Goal::Shown),
     ("sent", "frames/s", |rest| each(rest, |speaker| speaker.frames), Goal::Shown),
     ("sent", "bytes/s", |rest| each(rest, |speaker| speaker.bytes), Goal::Shown),
-    ("Leases", "writes", |rest| vec![rest.writes.leases], Goal::Shown),
-    ("API", "writes", |rest| vec![rest.writes.others], Goal::Below(1.0)),
+    ("Leases", "writes", |rest| vec![rest.requests.of("leases")], Goal::Shown),
+    ("API", "writes", |rest| vec![rest.requests.of("writes")], Goal::Below(1.0)),
 ];
 
 fn each(rest: &AtRest, of: fn(&Usage) -> f64) -> Vec<f64> {
@@ -160,11 +164,16 @@ mod tests {
     #[test]
     fn a_speaker_is_a_sample_and_any_write_but_a_leases_misses_the_goal() {
         let usage = |memory| Usage { processor: 1.0, memory, frames: 2.0, bytes: 3.0 };
-        let all = |others| {
-            let writes = Writes { leases: 60.0, others };
-            STEPS.map(|_| AtRest { speakers: [7.0, 5.0, 6.0].map(usage).to_vec(), writes })
+        let all = |others: u32| {
+            let metrics = format!(
+                "apiserver_flowcontrol_dispatched_requests_total{{flow_schema=\"bench-leases\"}} 60\n\
+                 apiserver_flowcontrol_dispatched_requests_total{{flow_schema=\"bench-writes\"}} {others}\n"
+            );
+            let requests = Requests::parse(&metrics);
+            STEPS
+                .map(|_| AtRest { speakers: [7.0, 5.0, 6.0].map(usage).to_vec(), requests: requests.clone() })
         };
-        let rows = rows(&all(1.0), &all(0.0)).unwrap();
+        let rows = rows(&all(1), &all(0)).unwrap();
         let missed: Vec<_> = rows.iter().filter(|row| !row.met).map(|row| row.measure.as_str()).collect();
         assert_eq!(missed, ["0 addresses: API", "100 addresses: API", "1,000 addresses: API"]);
         let memory = rows.iter().find(|row| row.measure == "1,000 addresses: memory").unwrap();

@@ -11,10 +11,9 @@ use anyhow::{Context, Result, ensure};
 
 use super::Contender;
 use super::addresses::Addresses;
+use crate::bench::proc;
 use crate::process;
 
-/// Ticks of `/proc/PID/stat` in a second: fixed for all of Linux's user space.
-const TICKS_PER_SECOND: f64 = 100.0;
 /// Seconds of a processor that a controller may use in [`QUIET`] and count as idle.
 const IDLE_CPU: f64 = 0.05;
 /// How long a controller must be idle, and write nothing, to count as settled.
@@ -55,14 +54,14 @@ impl Controller {
     pub(super) fn cpu(&self) -> Result<f64> {
         let path = format!("/proc/{}/stat", self.child.id());
         let stat = fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;
-        cpu_seconds(&stat).with_context(|| format!("{path} has no processor times"))
+        proc::cpu_seconds(&stat).with_context(|| format!("{path} has no processor times"))
     }
 
     /// The most memory that was resident at one time, in MiB.
     pub(super) fn peak_memory(&self) -> Result<f64> {
         let path = format!("/proc/{}/status", self.child.id());
         let status = fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;
-        peak_mib(&status).with_context(|| format!("{path} has no VmHWM"))
+        proc::mib(&status, "VmHWM:").with_context(|| format!("{path} has no VmHWM"))
     }
 
     /// Waits until the controller is ready, has been idle, and no address has changed, for [`QUIET`];
@@ -118,38 +117,4 @@ fn is_ready(admin: SocketAddr) -> bool {
         Ok(version_and_status.ends_with(b" 200"))
     };
     ask().unwrap_or(false)
-}
-
-/// User and system time in `/proc/PID/stat`: its fields 14 and 15, of which the program's name,
-/// in parentheses and with any character in it, is the second.
-fn cpu_seconds(stat: &str) -> Option<f64> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut times = fields.split_whitespace().skip(11).map(str::parse::<f64>);
-    let (user, system) = (times.next()?.ok()?, times.next()?.ok()?);
-    Some((user + system) / TICKS_PER_SECOND)
-}
-
-/// `VmHWM` of `/proc/PID/status`, which is in KiB, in MiB.
-fn peak_mib(status: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kib / 1024.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn processor_time_is_found_behind_any_name() {
-        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 3 0 100 1000 10";
-        assert_eq!(cpu_seconds(stat), Some(3.0));
-        assert_eq!(cpu_seconds("7 (a) S 1"), None);
-    }
-
-    #[test]
-    fn peak_memory_is_the_high_water_mark() {
-        assert_eq!(peak_mib("VmPeak:\t 9 kB\nVmHWM:\t    2048 kB\nVmRSS:\t 1 kB\n"), Some(2.0));
-        assert_eq!(peak_mib("Name: x"), None);
-    }
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::addresses::{Addresses, COLUMNS};
-use super::requests::Requests;
+use crate::bench::requests::Requests;
 use crate::{lab, process, workspace};
 
 /// A lab of its own, so that one that is up stays up.

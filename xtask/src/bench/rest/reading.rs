@@ -6,9 +6,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::bench::failover::Stage;
+use crate::bench::proc;
 
-/// Ticks of `/proc/PID/stat` in a second: fixed for all of Linux's user space.
-const TICKS_PER_SECOND: f64 = 100.0;
 /// Shows the counter of `bench/rest/sent.nft`.
 const COUNTER: [&str; 6] = ["nft", "list", "counter", "netdev", "bench", "sent"];
 
@@ -57,8 +56,8 @@ impl Reading {
         Ok(Self {
             at,
             process: process.clone(),
-            processor: processor_seconds(&stat).with_context(|| format!("no processor times: {stat}"))?,
-            memory: number_after(&status, "VmRSS:").context("a process has no VmRSS")? / 1024.0,
+            processor: proc::cpu_seconds(&stat).with_context(|| format!("no processor times: {stat}"))?,
+            memory: proc::mib(&status, "VmRSS:").context("a process has no VmRSS")?,
             frames: counted("packets")?,
             bytes: counted("bytes")?,
         })
@@ -77,15 +76,6 @@ impl Reading {
     }
 }
 
-/// User and system time in `/proc/PID/stat`: its fields 14 and 15, of which the program's name,
-/// in parentheses and with any character in it, is the second.
-fn processor_seconds(stat: &str) -> Option<f64> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut times = fields.split_whitespace().skip(11).map(str::parse::<f64>);
-    let (user, system) = (times.next()?.ok()?, times.next()?.ok()?);
-    Some((user + system) / TICKS_PER_SECOND)
-}
-
 /// The number that follows a word.
 fn number_after(text: &str, word: &str) -> Option<f64> {
     text.split_whitespace().skip_while(|found| *found != word).nth(1)?.parse().ok()
@@ -98,18 +88,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn processor_time_is_found_behind_any_name() {
-        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 3 0 100 1000 10";
-        assert_eq!(processor_seconds(stat), Some(3.0));
-        assert_eq!(processor_seconds("7 (a) S 1"), None);
-    }
-
-    #[test]
     fn a_number_is_found_behind_its_word() {
         let counter = "table netdev bench {\n\tcounter sent {\n\t\tpackets 12 bytes 1098\n\t}\n}\n";
         let found = ["packets", "bytes"].map(|word| number_after(counter, word));
         assert_eq!(found, [Some(12.0), Some(1098.0)]);
-        assert_eq!(number_after("VmHWM:\t 9 kB\nVmRSS:\t    2048 kB\n", "VmRSS:"), Some(2048.0));
         assert_eq!(number_after("packets", "packets"), None);
     }
 

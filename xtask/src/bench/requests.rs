@@ -1,5 +1,5 @@
-//! What a controller asked of the API server, as the API server counted it: by its FlowSchemas,
-//! of which `bench/allocation/cluster.yaml` has one for each kind of request.
+//! What programs asked of the API server, as the API server counted it: by its FlowSchemas, of which
+//! `bench/allocation/cluster.yaml` and `bench/rest/cluster.yaml` have one for each kind of request.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ impl Requests {
         Self(self.0.iter().map(added).collect())
     }
 
-    /// Requests of one kind: `services`, `pools`, `events` for writes of those, `rest`.
+    /// Requests of one kind: the name of its FlowSchema behind `bench-`.
     pub(super) fn of(&self, kind: &str) -> f64 {
         self.0.get(kind).copied().unwrap_or(0.0)
     }
