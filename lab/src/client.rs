@@ -8,7 +8,7 @@ mod arp;
 mod connection;
 mod tally;
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -156,7 +156,17 @@ async fn ask_once(target: SocketAddr) -> Result<(), (Kind, std::io::Error)> {
         connection.exchange().await
     };
     let result = tokio::time::timeout(PATIENCE, ask).await;
-    result.unwrap_or_else(|_elapsed| Err(std::io::ErrorKind::TimedOut.into())).map_err(|error| (kind, error))
+    let result = result.unwrap_or_else(|_elapsed| Err(ErrorKind::TimedOut.into()));
+    result.map_err(|error| (kind_of(kind, &error), error))
+}
+
+/// A reset that answers the first segment is "refused". One that the client finds as soon as it is
+/// connected came after the handshake (RFC 9293 §3.10.7.3 and 3.10.7.4).
+fn kind_of(kind: Kind, error: &std::io::Error) -> Kind {
+    match (kind, error.kind()) {
+        (Kind::New, ErrorKind::ConnectionReset) => Kind::Interrupted,
+        _ => kind,
+    }
 }
 
 /// Exchanges on one connection until it breaks.
@@ -195,4 +205,18 @@ impl Shared {
 fn say(line: &Line) -> anyhow::Result<()> {
     let text = serde_json::to_string(line).context("write a line of JSON")? + "\n";
     std::io::stdout().lock().write_all(text.as_bytes()).context("write to standard output")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_after_the_handshake_is_no_failure_to_connect() {
+        let kind_of = |kind, error: ErrorKind| kind_of(kind, &error.into());
+        assert_eq!(kind_of(Kind::New, ErrorKind::ConnectionReset), Kind::Interrupted);
+        assert_eq!(kind_of(Kind::New, ErrorKind::ConnectionRefused), Kind::New);
+        assert_eq!(kind_of(Kind::New, ErrorKind::TimedOut), Kind::New);
+        assert_eq!(kind_of(Kind::Interrupted, ErrorKind::TimedOut), Kind::Interrupted);
+    }
 }

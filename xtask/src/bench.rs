@@ -96,7 +96,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     let mut missed = Vec::new();
     for benchmark in BENCHMARKS.iter().filter(asked) {
-        let rows = (benchmark.run)().with_context(|| format!("benchmark {}", benchmark.name))?;
+        let started = Instant::now();
+        let mut rows = (benchmark.run)().with_context(|| format!("benchmark {}", benchmark.name))?;
+        rows.push(duration(started.elapsed())?);
         let mut versions = machine::versions();
         versions.extend((benchmark.versions)());
         let report = Report {
@@ -121,6 +123,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         bail!("goal not met: {}", missed.join(", "));
     }
     Ok(())
+}
+
+/// How long the benchmark itself took, of which nobody waits for more than 50 minutes.
+fn duration(elapsed: Duration) -> Result<Row> {
+    let minutes = Summary::of([elapsed.as_secs_f64() / 60.0]).context("one figure is a summary")?;
+    Ok(Row::new("the benchmark itself", "min", minutes, Goal::Below(50.0)))
 }
 
 /// How long `work` takes.

@@ -43,12 +43,21 @@ const PROGRAM_VARIABLE: &str = "FERROLB_BENCH_PROGRAM";
 const UNDISTURBED: Duration = Duration::from_secs(3);
 
 /// What a planned move may cost at most is not seen by a client that itself stands still for so long.
-const PAUSE_MAX: Duration = Duration::from_millis(10);
+const PAUSE_MAX: Duration = Duration::from_millis(5);
 /// So many runs of a scenario are played again for that reason.
 const VOIDS_MAX: usize = 5;
 
-/// What was counted, by scenario, in the order of the runs.
-pub(super) type Counted = BTreeMap<Scenario, Vec<Counts>>;
+/// What was counted, by scenario.
+pub(super) type Counted = BTreeMap<Scenario, Runs>;
+
+/// The runs of a scenario.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    /// What was counted, in their order.
+    counts: Vec<Counts>,
+    /// How many more were void and played again.
+    voids: usize,
+}
 
 /// Measures all.
 pub(super) fn run() -> Result<Vec<Row>> {
@@ -106,20 +115,20 @@ pub(super) fn played(
 ) -> Result<Counted> {
     let mut counted = Counted::new();
     for &scenario in scenarios.iter().filter(|scenario| contender.plays(**scenario)) {
-        let mut voids_left = VOIDS_MAX;
-        for number in 1..=runs {
+        let mut played = Runs::default();
+        while played.counts.len() < runs {
+            let number = played.counts.len() + played.voids + 1;
             let name = format!("{}: {}, run {number}", contender.name(), scenario.name());
-            let counts = loop {
-                let counts = play(stage, contender, (scenario, number)).context(name.clone())?;
-                println!("{name}: {counts}");
-                if voids_left == 0 || !scenario.is_planned() || !counts.is_paused(PAUSE_MAX) {
-                    break counts;
-                }
-                voids_left -= 1;
-                println!("{name} is void: the client itself stood still, and it is played again");
-            };
-            counted.entry(scenario).or_default().push(counts);
+            let counts = play(stage, contender, (scenario, number)).context(name.clone())?;
+            println!("{name}: {counts}");
+            if played.voids < VOIDS_MAX && scenario.is_planned() && counts.is_void(PAUSE_MAX) {
+                println!("{name} is void: the client itself stood still");
+                played.voids += 1;
+            } else {
+                played.counts.push(counts);
+            }
         }
+        counted.insert(scenario, played);
     }
     Ok(counted)
 }

@@ -115,9 +115,11 @@ impl Drop for Client {
 }
 
 impl Counts {
-    /// Whether the client itself stood still for longer than `time`.
-    pub(super) fn is_paused(&self, time: Duration) -> bool {
-        u128::from(self.longest_pause_us) > time.as_micros()
+    /// Whether all that could be held against the address is that the client itself stood still for
+    /// longer than `time`.
+    pub(super) fn is_void(&self, time: Duration) -> bool {
+        let is_answered = self.failed + self.interrupted == 0;
+        is_answered && u128::from(self.longest_pause_us) > time.as_micros()
     }
 }
 
@@ -157,5 +159,10 @@ mod tests {
         let Line::Summary(counts) = line(summary) else { panic!("not a summary") };
         assert_eq!((counts.failed, counts.broken, counts.resolution.doubled_us), (2, 1, 5000));
         assert!(counts.to_string().contains("gap 275 ms"), "{counts}");
+        let pause = Duration::from_millis(10);
+        assert!(!counts.is_void(pause), "connections failed, whatever the client did");
+        let quiet = Counts { failed: 0, interrupted: 0, ..counts };
+        assert!(quiet.is_void(pause));
+        assert!(!quiet.is_void(2 * pause));
     }
 }
