@@ -1,6 +1,6 @@
 //! Other hosts that have or claim an address of ours, for as long as the cluster should know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -36,17 +36,35 @@ impl Conflicts {
         self.insert(conflict, ConflictState::Contested, now)
     }
 
-    /// What is so at `now`, when the addresses of `occupied` are another host's although `announced`
-    /// asks for them.
-    pub(super) fn update(&mut self, occupied: &[Conflict], announced: &Announcements, now: Instant) {
+    /// The addresses that another host had when this node was last to announce them.
+    pub(super) fn avoided(&self) -> impl Iterator<Item = IpAddr> {
+        let is_avoided =
+            |known: &Known| matches!(known.state, ConflictState::Occupied | ConflictState::Avoided);
+        self.0.values().flatten().filter(move |(_, known)| is_avoided(known)).map(|(address, _)| *address)
+    }
+
+    /// What is so at `now`, when `wanted` is to be announced, nobody knows of what is `unproven` that it is
+    /// free, and of that the addresses of `occupied` are another host's.
+    pub(super) fn update(
+        &mut self,
+        occupied: &[Conflict],
+        unproven: &BTreeSet<(IpAddr, InterfaceName)>,
+        wanted: &Announcements,
+        now: Instant,
+    ) {
         let is_occupied = |interface: &InterfaceName, address: IpAddr| {
             occupied.iter().any(|conflict| conflict.address == address && conflict.interface == *interface)
         };
         for (interface, known) in &mut self.0 {
             known.retain(|address, known| {
-                let is_wanted =
-                    announced.get(address).is_some_and(|interfaces| interfaces.contains(interface));
-                known.is_so(is_wanted, is_occupied(interface, *address), now)
+                let is_wanted = wanted.get(address).is_some_and(|interfaces| interfaces.contains(interface));
+                let standing = match is_wanted {
+                    false if is_occupied(interface, *address) => Standing::Withdrawn,
+                    false => Standing::Unwanted,
+                    true if unproven.contains(&(*address, interface.clone())) => Standing::Unproven,
+                    true => Standing::Announced,
+                };
+                known.is_so(standing, now)
             });
         }
         self.0.retain(|_, known| !known.is_empty());
@@ -71,8 +89,8 @@ impl Conflicts {
         let known = self.0.entry(conflict.interface.clone()).or_default();
         if known.len() >= CONFLICTS_MAX && !known.contains_key(&conflict.address) {
             // What matters least makes room.
-            let released = known.extract_if(.., |_, known| known.state == ConflictState::Released).next();
-            if released.is_none() {
+            let mut remove = |state| known.extract_if(.., |_, known| known.state == state).next().is_some();
+            if !remove(ConflictState::Released) && !remove(ConflictState::Avoided) {
                 return false;
             }
         }
@@ -82,21 +100,35 @@ impl Conflicts {
     }
 }
 
+/// How this node stands to an address that another host has or claims.
+#[derive(Clone, Copy)]
+enum Standing {
+    Unwanted,
+    /// Not wanted any more, and the driver does not know yet.
+    Withdrawn,
+    /// Whether it is free is being found out, or will be.
+    Unproven,
+    Announced,
+}
+
 impl Known {
-    /// Whether there is anything to know any more, for an address that this node should announce or not.
-    fn is_so(&mut self, is_wanted: bool, is_occupied: bool, now: Instant) -> bool {
+    /// Whether there is anything to know any more.
+    fn is_so(&mut self, standing: Standing, now: Instant) -> bool {
         let lasted = now.saturating_since(self.at);
-        match self.state {
-            ConflictState::Occupied if is_occupied => true,
+        let released = match (self.state, standing) {
             // It was asked for again, and nobody answered.
-            ConflictState::Occupied if is_wanted => false,
-            ConflictState::Contested if is_wanted => lasted < CONTESTED_FOR,
-            ConflictState::Occupied | ConflictState::Contested => {
-                (self.state, self.at) = (ConflictState::Released, now);
-                true
+            (ConflictState::Occupied | ConflictState::Avoided, Standing::Announced) => return false,
+            (ConflictState::Occupied, Standing::Unproven | Standing::Withdrawn)
+            | (ConflictState::Avoided, Standing::Unproven) => return true,
+            (ConflictState::Contested, Standing::Unproven | Standing::Announced) => {
+                return lasted < CONTESTED_FOR;
             }
-            ConflictState::Released => lasted < RELEASED_FOR,
-        }
+            (ConflictState::Avoided | ConflictState::Released, _) => return lasted < RELEASED_FOR,
+            (ConflictState::Occupied, Standing::Unwanted) => ConflictState::Avoided,
+            (ConflictState::Contested, Standing::Unwanted | Standing::Withdrawn) => ConflictState::Released,
+        };
+        (self.state, self.at) = (released, now);
+        true
     }
 }
 
@@ -105,6 +137,7 @@ mod tests {
     use super::*;
 
     const ADDRESS: &str = "192.168.100.240";
+    const OTHER: &str = "192.168.100.241";
 
     fn conflict(address: &str, mac: u8) -> Conflict {
         let address = address.parse().unwrap();
@@ -113,6 +146,10 @@ mod tests {
 
     fn announced() -> Announcements {
         [(ADDRESS.parse().unwrap(), ["eth0".into()].into())].into()
+    }
+
+    fn unproven() -> BTreeSet<(IpAddr, InterfaceName)> {
+        [(ADDRESS.parse().unwrap(), "eth0".into())].into()
     }
 
     fn at(seconds: u64) -> Instant {
@@ -126,28 +163,49 @@ mod tests {
     #[test]
     fn an_occupied_address_is_told_until_the_driver_finds_it_free() {
         let mut conflicts = Conflicts::default();
-        conflicts.update(&[conflict(ADDRESS, 9)], &announced(), at(0));
+        conflicts.update(&[conflict(ADDRESS, 9)], &unproven(), &announced(), at(0));
         let [told] = &conflicts.on(&"eth0".into())[..] else { panic!("{conflicts:?}") };
         let expected = (ADDRESS, "02:00:00:00:00:09", ConflictState::Occupied);
         assert_eq!((told.address.as_str(), told.mac.as_str(), told.state), expected);
-        conflicts.update(&[conflict(ADDRESS, 9)], &announced(), at(9_999));
+        conflicts.update(&[conflict(ADDRESS, 9)], &unproven(), &announced(), at(9_998));
         assert_eq!(states(&conflicts), [ConflictState::Occupied]);
-        conflicts.update(&[], &announced(), at(10_000));
+        conflicts.update(&[], &unproven(), &announced(), at(9_999));
+        assert_eq!(states(&conflicts), [ConflictState::Occupied], "the interface is away");
+        conflicts.update(&[], &BTreeSet::new(), &announced(), at(10_000));
         assert_eq!(states(&conflicts), []);
     }
 
     #[test]
     fn what_this_node_gives_up_is_remembered_for_a_while_only() {
         let mut conflicts = Conflicts::default();
-        conflicts.update(&[conflict(ADDRESS, 9)], &announced(), at(0));
+        conflicts.update(&[conflict(ADDRESS, 9)], &unproven(), &announced(), at(0));
+        conflicts.contested(&conflict(OTHER, 9), at(0));
+        let avoided = |conflicts: &Conflicts| -> Vec<_> {
+            conflicts.avoided().map(|address| address.to_string()).collect()
+        };
         // The driver says for a moment more what it was told before.
-        conflicts.update(&[conflict(ADDRESS, 9)], &Announcements::new(), at(100));
-        assert_eq!(states(&conflicts), [ConflictState::Occupied]);
-        conflicts.update(&[], &Announcements::new(), at(101));
-        assert_eq!(states(&conflicts), [ConflictState::Released]);
-        conflicts.update(&[], &Announcements::new(), at(101 + 599));
-        assert_eq!(states(&conflicts), [ConflictState::Released]);
-        conflicts.update(&[], &Announcements::new(), at(101 + 600));
+        conflicts.update(&[conflict(ADDRESS, 9)], &unproven(), &Announcements::new(), at(100));
+        assert_eq!(states(&conflicts), [ConflictState::Occupied, ConflictState::Released]);
+        assert_eq!(avoided(&conflicts), [ADDRESS]);
+        for ms in [101, 100 + 599] {
+            conflicts.update(&[], &BTreeSet::new(), &Announcements::new(), at(ms));
+            assert_eq!(states(&conflicts), [ConflictState::Avoided, ConflictState::Released]);
+            assert_eq!(avoided(&conflicts), [ADDRESS], "the other was announced");
+        }
+        conflicts.update(&[], &BTreeSet::new(), &Announcements::new(), at(100 + 600));
+        assert_eq!(states(&conflicts), [ConflictState::Avoided]);
+        conflicts.update(&[], &BTreeSet::new(), &Announcements::new(), at(101 + 600));
+        assert_eq!(states(&conflicts), []);
+    }
+
+    #[test]
+    fn what_was_given_up_as_a_hosts_is_remembered_until_it_was_asked_for_again() {
+        let mut conflicts = Conflicts::default();
+        conflicts.update(&[conflict(ADDRESS, 9)], &unproven(), &announced(), at(0));
+        conflicts.update(&[], &BTreeSet::new(), &Announcements::new(), at(1));
+        conflicts.update(&[], &unproven(), &announced(), at(2));
+        assert_eq!(states(&conflicts), [ConflictState::Avoided]);
+        conflicts.update(&[], &BTreeSet::new(), &announced(), at(3));
         assert_eq!(states(&conflicts), []);
     }
 
@@ -157,9 +215,9 @@ mod tests {
         assert!(conflicts.contested(&conflict(ADDRESS, 9), at(0)));
         assert!(!conflicts.contested(&conflict(ADDRESS, 9), at(60)), "it is known");
         assert!(conflicts.contested(&conflict(ADDRESS, 8), at(70)), "another host");
-        conflicts.update(&[], &announced(), at(70 + 299));
+        conflicts.update(&[], &BTreeSet::new(), &announced(), at(70 + 299));
         assert_eq!(states(&conflicts), [ConflictState::Contested]);
-        conflicts.update(&[], &announced(), at(70 + 300));
+        conflicts.update(&[], &BTreeSet::new(), &announced(), at(70 + 300));
         assert_eq!(states(&conflicts), []);
     }
 
@@ -171,7 +229,7 @@ mod tests {
             assert!(conflicts.contested(&number(last), at(0)));
         }
         assert!(!conflicts.contested(&number(200), at(0)));
-        conflicts.update(&[], &Announcements::new(), at(1));
+        conflicts.update(&[], &BTreeSet::new(), &Announcements::new(), at(1));
         assert!(conflicts.contested(&number(200), at(2)));
         assert_eq!(states(&conflicts).len(), CONFLICTS_MAX);
     }

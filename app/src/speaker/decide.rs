@@ -7,14 +7,16 @@ use ferrolb_api::events::EventReason;
 use ferrolb_api::node_state::{LinkState, NodeStateStatus, SpeakerState};
 use ferrolb_cluster::Notice;
 use ferrolb_cluster::coexistence::MetalLbPods;
-use ferrolb_cluster::speaker::{Report, SpeakerView};
+use ferrolb_cluster::speaker::{AnnouncedService, Known, Report, SpeakerView};
 use ferrolb_l2::Conflict;
-use ferrolb_liveness::Isolation;
+use ferrolb_l2::schedule::PROBING_MIN;
+use ferrolb_liveness::{Heard, Isolation};
 use ferrolb_plan::interfaces::{announceable, subnets};
 use ferrolb_plan::{
-    Action, Announcements, Exclusions, Holding, Ownership, Plan, Snapshot, Verdict, Withheld, diff, plan,
+    Action, Announcements, Exclusions, Holding, Overruled, Ownership, Plan, Snapshot, Verdict, Withheld,
+    diff, plan,
 };
-use ferrolb_vocab::{Epoch, Instant, InterfaceName, Link, LinkFlag, NodeName, PoolName, ServiceKey};
+use ferrolb_vocab::{Epoch, Instant, InterfaceName, Link, LinkFlag, NodeName, ServiceKey};
 use k8s_openapi::api::core::v1::ObjectReference;
 
 use super::conflicts::Conflicts;
@@ -28,13 +30,21 @@ pub struct Decider {
     ignore_exclude_lb: bool,
     actual: Announcements,
     held: BTreeMap<IpAddr, Holding>,
+    overruled: BTreeMap<IpAddr, Overruled>,
     verdicts: BTreeMap<ServiceKey, Verdict>,
-    pools: BTreeMap<PoolName, ferrolb_plan::Pool>,
+    announced: BTreeSet<ServiceKey>,
+    /// Since when what the driver may not have begun to probe for is to be probed for.
+    asked: BTreeMap<(IpAddr, InterfaceName), Instant>,
+    known: Known,
     /// Whether the last pass left everything to MetalLB's speakers.
     waits: bool,
     conflicts: Conflicts,
     isolation: Isolation,
     is_cut_off: bool,
+    /// What this node holds and another one claims too.
+    rivalled: BTreeSet<IpAddr>,
+    /// [`Facts::returns`] as far as it has been acted upon.
+    returns: u64,
 }
 
 /// What the node itself knows, without the API server.
@@ -48,7 +58,11 @@ pub struct Facts {
     pub alive: BTreeSet<NodeName>,
     /// What the others own. What this node holds is the decider's own knowledge.
     pub ownership: Ownership,
-    /// The addresses that are not used although announced, because another host has them.
+    /// How often a speaker that was taken for dead, and was not, has come back.
+    pub returns: u64,
+    /// Where addresses are not used although announced, because nobody knows yet that they are free.
+    pub unproven: BTreeSet<(IpAddr, InterfaceName)>,
+    /// Of those, the addresses that another host has.
     pub occupied: Vec<Conflict>,
     /// Since when the default gateway is silent, if it used to answer.
     pub gateway_silent_since: Option<Instant>,
@@ -66,9 +80,13 @@ pub struct Pass {
     pub claims: BTreeMap<IpAddr, Epoch>,
     /// The nodes that have to know at once when this one dies.
     pub watchers: BTreeSet<NodeName>,
-    /// Of the addresses to announce, those that no speaker was ever known to announce: nobody ever owned
-    /// them, or the owner found another host there.
-    pub never_announced: BTreeSet<IpAddr>,
+    /// Of the addresses to announce, those to ask for first, because no speaker was ever known to announce
+    /// them there: nobody ever owned them, the owner found another host, or this node had them on other
+    /// interfaces only.
+    pub to_probe: BTreeSet<IpAddr>,
+    /// Of the addresses that stay announced, those that hosts may have learned another node's hardware
+    /// address for meanwhile.
+    pub regained: BTreeSet<IpAddr>,
     /// Whether there were peers and none is alive, so that it matters whether the gateway answers.
     pub is_alone: bool,
     /// When another pass is due, whatever happens.
@@ -89,12 +107,17 @@ impl Decider {
             ignore_exclude_lb,
             actual: Announcements::new(),
             held: BTreeMap::new(),
+            overruled: BTreeMap::new(),
             verdicts: BTreeMap::new(),
-            pools: BTreeMap::new(),
+            announced: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            known: Known::default(),
             waits: false,
             conflicts: Conflicts::default(),
             isolation: Isolation::default(),
             is_cut_off: false,
+            rivalled: BTreeSet::new(),
+            returns: 0,
         }
     }
 
@@ -116,10 +139,16 @@ impl Decider {
         self.held.iter().map(|(address, holding)| (*address, holding.epoch)).collect()
     }
 
-    /// The pools as the last pass saw them.
+    /// What the last pass saw of objects that may not be readable in the next.
     #[must_use]
-    pub fn pools(&self) -> &BTreeMap<PoolName, ferrolb_plan::Pool> {
-        &self.pools
+    pub const fn known(&self) -> &Known {
+        &self.known
+    }
+
+    /// How many Services this node announces.
+    #[must_use]
+    pub fn announced(&self) -> usize {
+        self.announced.len()
     }
 
     /// The last verdicts.
@@ -133,47 +162,105 @@ impl Decider {
         if self.waits_for(&view.metallb) {
             view.services.clear();
         }
-        self.pools.clone_from(&view.pools);
+        self.known.pools.clone_from(&view.pools);
+        self.known.advertisements.clone_from(&view.advertisements);
         let references = view.references.clone();
         let occupied = std::mem::take(&mut view.occupied);
         let node_uid = view.node_uids.get(&self.me).cloned();
-        self.judge_isolation(facts);
+        self.judge_isolation(&view, facts);
         let snapshot = self.snapshot(view, facts);
         let planned = plan(&snapshot);
         let actions = diff(&planned.announcements(), &self.actual);
-        for action in &actions {
-            diff::apply(&mut self.actual, action);
-        }
-        self.conflicts.update(&facts.occupied, &self.actual, facts.now);
-        let notices = self.notices(&planned, &references);
+        let to_probe = self.to_probe(&planned, occupied);
+        self.carry_out(&actions, &to_probe, facts.now);
+        let unproven = self.unproven(facts);
+        self.conflicts.update(&facts.occupied, &unproven, &self.actual, facts.now);
+        let announced = announced(&planned, &snapshot, &unproven);
+        let notices = self.notices(&planned, &announced, &references);
+        self.announced = announced.keys().cloned().collect();
         let (claims, expires) = (planned.claims(), planned.expires());
         let report = Report {
             node_state: self.node_state(&snapshot, facts),
             node_uid,
-            announced: planned
-                .verdicts
-                .iter()
-                .filter_map(|verdict| announced(verdict, &facts.occupied))
-                .collect(),
+            announced,
+            alive: facts.alive.union(&facts.ownership.leaving).cloned().collect(),
         };
-        let is_first = |(address, holding): &(&IpAddr, &Holding)| {
-            holding.epoch == Epoch::FIRST && !self.held.contains_key(*address)
-        };
-        let never_owned = planned.held.iter().filter(is_first).map(|(address, _)| *address);
-        let never_announced = never_owned.chain(occupied).collect();
+        let regained = self.regained(&planned.held, facts);
         self.held = planned.held;
+        self.overruled = planned.overruled;
         self.verdicts = planned.verdicts;
         let watchers = planned.watchers;
         let is_alone = self.isolation.is_alone();
         let expires = [expires, self.isolation.expires()].into_iter().flatten().min();
-        Pass { actions, claims, watchers, never_announced, is_alone, expires, report, notices }
+        Pass { actions, claims, watchers, to_probe, regained, is_alone, expires, report, notices }
+    }
+
+    /// The addresses to ask for before they are announced where they were not before, when other
+    /// speakers found those in `occupied` to be another host's.
+    fn to_probe(&self, planned: &Plan, occupied: BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
+        let is_first = |(address, holding): &(&IpAddr, &Holding)| {
+            holding.epoch == Epoch::FIRST && !self.held.contains_key(*address)
+        };
+        let never_owned = planned.held.iter().filter(is_first).map(|(address, _)| *address);
+        let elsewhere = self.actual.keys().copied();
+        never_owned.chain(occupied).chain(self.conflicts.avoided()).chain(elsewhere).collect()
+    }
+
+    /// Takes note of `actions` as carried out.
+    fn carry_out(&mut self, actions: &[Action], to_probe: &BTreeSet<IpAddr>, now: Instant) {
+        for action in actions {
+            if let Action::Announce { address, interfaces } = action
+                && to_probe.contains(address)
+            {
+                let before = self.actual.get(address);
+                let joined = interfaces.iter().filter(|one| before.is_none_or(|all| !all.contains(*one)));
+                self.asked.extend(joined.map(|interface| ((*address, interface.clone()), now)));
+            }
+            diff::apply(&mut self.actual, action);
+        }
+    }
+
+    /// Where nothing is announced yet although it should be: what the driver says, and what it was asked so
+    /// lately that it may not have heard.
+    fn unproven(&mut self, facts: &Facts) -> BTreeSet<(IpAddr, InterfaceName)> {
+        self.asked.retain(|(address, interface), since| {
+            let is_wanted = self.actual.get(address).is_some_and(|interfaces| interfaces.contains(interface));
+            is_wanted && facts.now.saturating_since(*since) < PROBING_MIN
+        });
+        facts.unproven.iter().chain(self.asked.keys()).cloned().collect()
+    }
+
+    /// Of what this node holds as before, what another one claimed too and does no more, or may have answered
+    /// for unheard.
+    fn regained(&mut self, held: &BTreeMap<IpAddr, Holding>, facts: &Facts) -> BTreeSet<IpAddr> {
+        let ownership = &facts.ownership;
+        let is_claimed = |address: &IpAddr| {
+            let epochs = ownership.claims.values().filter_map(|claims| claims.get(address));
+            epochs.into_iter().any(|epoch| *epoch > Epoch::STANDS_BACK)
+        };
+        // Before it is known what a speaker that came back owns, this node may be the one that has to yield.
+        let has_returned = ownership.is_settled && self.returns != facts.returns;
+        if has_returned {
+            self.returns = facts.returns;
+        }
+        let (rivalled, undisputed): (BTreeSet<_>, BTreeSet<_>) = held.keys().copied().partition(is_claimed);
+        let before = std::mem::replace(&mut self.rivalled, rivalled);
+        let is_regained =
+            |address: &IpAddr| self.held.contains_key(address) && (has_returned || before.contains(address));
+        undisputed.into_iter().filter(is_regained).collect()
     }
 
     /// Whether this node is cut off from the network. The log says when that changes.
-    fn judge_isolation(&mut self, facts: &Facts) {
-        let peers = facts.alive.iter().chain(&facts.ownership.leaving);
-        let hears_peers = peers.into_iter().any(|node| *node != self.me);
-        let is_cut_off = self.isolation.judge(hears_peers, facts.gateway_silent_since, facts.now);
+    fn judge_isolation(&mut self, view: &SpeakerView, facts: &Facts) {
+        // A peer that is only presumed alive is not heard.
+        let heard = &facts.ownership.claims;
+        let mut others = view.nodes.keys().filter(|node| **node != self.me);
+        let heard = match heard.is_empty() {
+            true => Heard::Nobody,
+            false if facts.ownership.is_settled && others.all(|node| heard.contains_key(node)) => Heard::All,
+            false => Heard::Some,
+        };
+        let is_cut_off = self.isolation.judge(heard, facts.gateway_silent_since, facts.now);
         match (self.is_cut_off, is_cut_off) {
             (false, true) => tracing::warn!(
                 reason = Withheld::CutOff.reason(),
@@ -214,16 +301,23 @@ impl Decider {
         if self.ignore_exclude_lb {
             nodes.values_mut().for_each(|node| node.excluded = false);
         }
+        let mut ownership = Ownership {
+            held: self.held.clone(),
+            overruled: self.overruled.clone(),
+            is_cut_off: self.is_cut_off,
+            ..facts.ownership.clone()
+        };
+        if self.isolation.is_returning() {
+            // If all were cut off, the others stand back for a moment only.
+            let claims = ownership.claims.values_mut();
+            claims.for_each(|claims| claims.retain(|_, epoch| *epoch > Epoch::STANDS_BACK));
+        }
         Snapshot {
             me: self.me.clone(),
             nodes,
             now: facts.now,
             alive: facts.alive.clone(),
-            ownership: Ownership {
-                held: self.held.clone(),
-                is_cut_off: self.is_cut_off,
-                ..facts.ownership.clone()
-            },
+            ownership,
             services: view.services,
             pools: view.pools,
             advertisements: view.advertisements,
@@ -236,23 +330,22 @@ impl Decider {
     fn notices(
         &self,
         planned: &Plan,
+        announced: &BTreeMap<ServiceKey, AnnouncedService>,
         references: &BTreeMap<ServiceKey, ObjectReference>,
     ) -> Vec<(ObjectReference, Notice)> {
         let mut notices = Vec::new();
         for (service, verdict) in &planned.verdicts {
-            let before = self.verdicts.get(service);
-            if before == Some(verdict) {
-                continue;
-            }
+            let was_announced = self.announced.contains(service);
             let notice = match verdict {
-                Verdict::Announce(_) if matches!(before, Some(Verdict::Announce(_))) => None,
+                Verdict::Announce(_) if was_announced || !announced.contains_key(service) => None,
                 Verdict::Announce(_) => {
                     tracing::info!(%service, node = %self.me, "this node announces the Service");
                     let message = format!("announcing from node \"{}\" with protocol \"layer2\"", self.me);
                     Some(Notice::new(EventReason::NodeAssigned, message))
                 }
+                Verdict::Withhold(_) if self.verdicts.get(service) == Some(verdict) => None,
                 Verdict::Withhold(why) => {
-                    log_withheld(service, why, before);
+                    log_withheld(service, why, was_announced);
                     self.announce_failed(why)
                 }
             };
@@ -266,8 +359,10 @@ impl Decider {
         let Withheld::NoUsableInterface { address } = why else { return None };
         let message = format!(
             "{}: the interfaces specified by LB IP \"{address}\" doesn't exist in assigned node \"{}\" with \
-             protocol \"layer2\"; correct spec.interfaces of the L2Advertisement",
+             protocol \"layer2\"; none that spec.interfaces of the L2Advertisement allows has carrier and can \
+             resolve the address: see the links of NodeState \"{}\"",
             why.reason(),
+            self.me,
             self.me
         );
         Some(Notice::new(EventReason::AnnounceFailed, message))
@@ -300,30 +395,36 @@ impl Decider {
     }
 }
 
-/// A Service that this node announces, with the interfaces that were asked for by name; not one
-/// whose addresses all belong to other hosts, which are `occupied`.
+/// The Services that this node announces, with the interfaces that were asked for by name; not one of
+/// which everything is still `unproven`.
 fn announced(
-    (service, verdict): (&ServiceKey, &Verdict),
-    occupied: &[Conflict],
-) -> Option<(ServiceKey, BTreeSet<InterfaceName>)> {
-    let Verdict::Announce(announcement) = verdict else { return None };
-    let is_ours = |address: IpAddr, interface: &InterfaceName| {
-        !occupied.iter().any(|conflict| conflict.address == address && conflict.interface == *interface)
+    planned: &Plan,
+    snapshot: &Snapshot,
+    unproven: &BTreeSet<(IpAddr, InterfaceName)>,
+) -> BTreeMap<ServiceKey, AnnouncedService> {
+    let announced = |(service, verdict): (&ServiceKey, &Verdict)| {
+        let Verdict::Announce(announcement) = verdict else { return None };
+        let mut places = announcement
+            .interfaces
+            .iter()
+            .flat_map(|(address, all)| all.iter().map(|interface| (*address, interface.clone())));
+        if places.all(|place| unproven.contains(&place)) {
+            return None;
+        }
+        let interfaces = announcement.interfaces.values().flatten().cloned();
+        let named = if announcement.is_restricted { interfaces.collect() } else { BTreeSet::new() };
+        let is_held = |address: &IpAddr| planned.held.contains_key(address);
+        let addresses = snapshot.services.get(service).map(|service| service.addresses.as_slice());
+        let is_whole = addresses.unwrap_or_default().iter().all(is_held);
+        Some((service.clone(), AnnouncedService { interfaces: named, is_whole }))
     };
-    let mut places =
-        announcement.interfaces.iter().flat_map(|(address, all)| all.iter().map(move |one| (*address, one)));
-    if !places.any(|(address, interface)| is_ours(address, interface)) {
-        return None;
-    }
-    let interfaces = announcement.interfaces.values().flatten().cloned();
-    let named = if announcement.is_restricted { interfaces.collect() } else { BTreeSet::new() };
-    Some((service.clone(), named))
+    planned.verdicts.iter().filter_map(announced).collect()
 }
 
 /// A Service that this node stops announcing is worth a line; one that it never announced is not.
-fn log_withheld(service: &ServiceKey, why: &Withheld, before: Option<&Verdict>) {
+fn log_withheld(service: &ServiceKey, why: &Withheld, was_announced: bool) {
     let reason = why.reason();
-    if matches!(before, Some(Verdict::Announce(_))) {
+    if was_announced {
         tracing::info!(%service, reason, "this node stops announcing the Service: {why}");
     } else {
         tracing::debug!(%service, reason, "this node does not announce the Service: {why}");

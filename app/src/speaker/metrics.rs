@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use ferrolb_plan::{Verdict, Withheld};
 use ferrolb_telemetry::Registry;
-use ferrolb_vocab::ServiceKey;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+
+use super::Decider;
 
 /// The speaker's own metrics; its drivers bring theirs.
 #[derive(Clone, Debug, Default)]
@@ -43,17 +44,15 @@ impl Metrics {
         metrics
     }
 
-    pub(super) fn record(&self, verdicts: &BTreeMap<ServiceKey, Verdict>, metallb_speakers: usize) {
+    pub(super) fn record(&self, decider: &Decider, metallb_speakers: usize) {
         self.metallb_speakers.set(i64::try_from(metallb_speakers).unwrap_or(i64::MAX));
-        let mut announced = 0;
+        self.announced.set(i64::try_from(decider.announced()).unwrap_or(i64::MAX));
         let mut withheld: BTreeMap<&'static str, i64> = BTreeMap::new();
-        for verdict in verdicts.values() {
-            match verdict {
-                Verdict::Announce(_) => announced += 1,
-                Verdict::Withhold(why) => *withheld.entry(Withheld::reason(why)).or_default() += 1,
+        for verdict in decider.verdicts().values() {
+            if let Verdict::Withhold(why) = verdict {
+                *withheld.entry(Withheld::reason(why)).or_default() += 1;
             }
         }
-        self.announced.set(announced);
         self.withheld.clear();
         for (reason, count) in withheld {
             self.withheld.get_or_create(&Reason { reason }).set(count);

@@ -105,7 +105,7 @@ impl Speaker {
         let intervals = Intervals { refresh: config.l2_refresh_interval, ..Intervals::default() };
         let L2Driver { handle: l2, events: l2_events, task: l2_task } =
             L2Driver::spawn(links.clone(), intervals, metrics.l2);
-        let view = local.view(lb_class.as_deref(), &BTreeMap::new());
+        let view = local.view(lb_class.as_deref(), decider.known());
         let Liveness { handle: mesh, view: mut alive, events: liveness_events, refused } =
             start_liveness((config, keys), &me, &view, metrics.liveness)?;
         mesh.set_peers(view.internal_ips);
@@ -189,11 +189,12 @@ impl Speaker {
     }
 
     pub(super) async fn pass(&mut self) -> anyhow::Result<()> {
-        let view = self.local.view(self.lb_class.as_deref(), self.decider.pools());
+        let view = self.local.view(self.lb_class.as_deref(), self.decider.known());
         self.mesh.set_peers(view.internal_ips.clone());
         self.l2.set_fellows(view.fellows.clone()).await?;
         let metallb_speakers = view.metallb.speakers.len();
         let speakers = self.alive.borrow_and_update().clone();
+        let L2Status { unproven, occupied, .. } = self.sockets.borrow().clone();
         let facts = Facts {
             now: clock::now(),
             links: self.links.borrow_and_update().clone(),
@@ -201,39 +202,40 @@ impl Speaker {
             // What this node holds, and whether it is cut off, is the decider's to say.
             ownership: Ownership {
                 held: BTreeMap::new(),
+                overruled: BTreeMap::new(),
                 claims: speakers.claims.as_ref().clone(),
                 highest: speakers.highest_epochs.as_ref().clone(),
                 leaving: speakers.leaving,
                 is_settled: speakers.settled,
                 is_cut_off: false,
             },
-            occupied: self.sockets.borrow().occupied.clone(),
+            returns: speakers.returns,
+            unproven,
+            occupied,
             gateway_silent_since: *self.gateway.borrow_and_update(),
             pod: self.pod.clone(),
         };
         let mut pass = self.decider.decide(view, &facts);
         pass.report.node_state.conditions.extend(self.conditions.iter().cloned());
-        self.carry_out(pass.actions, &pass.never_announced).await?;
+        self.carry_out(pass.actions, &pass.to_probe).await?;
+        for address in pass.regained {
+            self.l2.reassert(address).await?;
+        }
         self.mesh.set_watchers(pass.watchers);
         // Who hears this stops answering, so it comes after the announcement.
         self.mesh.set_claims(pass.claims);
         self.is_alone.send_if_modified(|known| std::mem::replace(known, pass.is_alone) != pass.is_alone);
         self.expires = pass.expires;
-        self.metrics.record(self.decider.verdicts(), metallb_speakers);
+        self.metrics.record(&self.decider, metallb_speakers);
         self.report.publish(pass.report, pass.notices);
         Ok(())
     }
 
-    async fn carry_out(
-        &self,
-        actions: Vec<Action>,
-        never_announced: &BTreeSet<IpAddr>,
-    ) -> anyhow::Result<()> {
+    async fn carry_out(&self, actions: Vec<Action>, to_probe: &BTreeSet<IpAddr>) -> anyhow::Result<()> {
         for action in actions {
             match action {
                 Action::Announce { address, interfaces } => {
-                    let start =
-                        if never_announced.contains(&address) { Start::Probe } else { Start::TakeOver };
+                    let start = if to_probe.contains(&address) { Start::Probe } else { Start::TakeOver };
                     self.l2.announce(address, interfaces, start).await?;
                 }
                 Action::Withdraw(address) => self.l2.withdraw(address).await?,

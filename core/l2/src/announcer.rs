@@ -25,6 +25,7 @@ pub struct Announcer {
     /// The hardware addresses of the cluster's other nodes, once they are known.
     fellows: Option<BTreeMap<MacAddr, NodeName>>,
     claims: BTreeMap<IpAddr, BTreeMap<InterfaceName, Claim>>,
+    unproven: BTreeSet<(IpAddr, InterfaceName)>,
     /// When something is to be done for a claim, the next first.
     timers: BTreeSet<(Instant, IpAddr, InterfaceName)>,
     /// Announcing pauses until then because a batch has just gone out.
@@ -94,6 +95,7 @@ impl Announcer {
             links: BTreeMap::new(),
             fellows: None,
             claims: BTreeMap::new(),
+            unproven: BTreeSet::new(),
             timers: BTreeSet::new(),
             paced_until: Instant::ORIGIN,
             replies: BTreeMap::new(),
@@ -143,6 +145,9 @@ impl Announcer {
         }
         for joined in interfaces.difference(&owned) {
             self.claims.entry(address).or_default().insert(joined.clone(), Claim::new(how));
+            if how == Start::Probe {
+                self.unproven.insert((address, joined.clone()));
+            }
             self.restart(address, joined, now);
         }
     }
@@ -223,7 +228,13 @@ impl Announcer {
         listening
     }
 
-    /// Every address that is not used on an interface because another station has it there.
+    /// Every address that is not used on an interface because nobody knows yet that it is free there.
+    #[must_use]
+    pub const fn unproven(&self) -> &BTreeSet<(IpAddr, InterfaceName)> {
+        &self.unproven
+    }
+
+    /// Of those, every address that another station has.
     #[must_use]
     pub fn occupied(&self) -> Vec<Conflict> {
         let occupied = |(address, claims): (&IpAddr, &BTreeMap<InterfaceName, Claim>)| {
@@ -256,6 +267,7 @@ impl Announcer {
     fn release(&mut self, address: IpAddr, interface: &InterfaceName) {
         self.forget_queued(address, interface);
         self.enter(address, interface, State::Waiting);
+        self.unproven.remove(&(address, interface.clone()));
         if let Some(claims) = self.claims.get_mut(&address) {
             claims.remove(interface);
             if claims.is_empty() {

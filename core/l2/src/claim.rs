@@ -27,7 +27,8 @@ pub(crate) struct Claim {
     pub(crate) occupant: Option<MacAddr>,
     pub(crate) reported: Option<Instant>,
     pub(crate) defended: Option<Instant>,
-    fellow: Option<FellowHeard>,
+    /// When other nodes began to claim it, which may only be early.
+    fellow_heard: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,17 +41,9 @@ pub(crate) enum State {
     Announced(Schedule),
 }
 
-/// Another node's claim, which may only be early.
-#[derive(Clone, Copy, Debug)]
-struct FellowHeard {
-    mac: MacAddr,
-    first: Instant,
-}
-
 /// A station that is heard of an address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Station {
-    pub(crate) mac: MacAddr,
     pub(crate) is_fellow: bool,
     pub(crate) evidence: Evidence,
 }
@@ -97,7 +90,14 @@ impl State {
 
 impl Claim {
     pub(crate) const fn new(start: Start) -> Self {
-        Self { start, state: State::Waiting, occupant: None, reported: None, defended: None, fellow: None }
+        Self {
+            start,
+            state: State::Waiting,
+            occupant: None,
+            reported: None,
+            defended: None,
+            fellow_heard: None,
+        }
     }
 
     /// Who has the address, as far as is known.
@@ -120,17 +120,22 @@ impl Claim {
             (State::Probing(_), Evidence::Claim | Evidence::Probe) => Meaning::Occupied,
             (State::Announced(_), Evidence::Claim) => Meaning::Conflict,
         };
-        if station.is_fellow && !self.is_heard_again(station.mac, now) { Meaning::Passing } else { meaning }
+        if station.is_fellow && !self.is_heard_again(now) { Meaning::Passing } else { meaning }
     }
 
-    /// Whether the fellow was first heard at least [`FELLOW_PATIENCE`] ago, and not too long.
-    fn is_heard_again(&mut self, mac: MacAddr, now: Instant) -> bool {
-        let first = self.fellow.filter(|heard| heard.mac == mac).map(|heard| heard.first);
-        let Some(first) = first.filter(|first| now.saturating_since(*first) <= FELLOW_MEMORY) else {
-            self.fellow = Some(FellowHeard { mac, first: now });
+    /// Whether a fellow was first heard at least [`FELLOW_PATIENCE`] ago, and not too long. Not always the
+    /// same one: where several have the address, now one is faster to answer and now another.
+    fn is_heard_again(&mut self, now: Instant) -> bool {
+        let Some(first) = self.fellow_heard.filter(|_| self.is_fellow_around(now)) else {
+            self.fellow_heard = Some(now);
             return false;
         };
         now.saturating_since(first) >= FELLOW_PATIENCE
+    }
+
+    /// Whether another node has claimed it not long ago.
+    pub(crate) fn is_fellow_around(&self, now: Instant) -> bool {
+        self.fellow_heard.is_some_and(|first| now.saturating_since(first) <= FELLOW_MEMORY)
     }
 }
 

@@ -1,5 +1,6 @@
 //! When an address is probed for, announced unasked, and defended.
 
+use core::net::IpAddr;
 use core::time::Duration;
 
 use ferrolb_vocab::Instant;
@@ -43,8 +44,12 @@ pub const PROBE_INTERVAL: Duration = Duration::from_millis(250);
 /// there): 0.8 s in all. A late answer is a conflict, and told as one.
 pub const ANNOUNCE_WAIT: Duration = Duration::from_millis(300);
 
-/// The time after which probing starts over when a probe could not be sent.
-pub const PROBE_RETRY: Duration = Duration::from_secs(1);
+/// The least time from the first probe until an address is used.
+pub const PROBING_MIN: Duration = PROBE_INTERVAL.saturating_mul(PROBE_NUM - 1).saturating_add(ANNOUNCE_WAIT);
+
+/// The time after which a probe that could not be sent is sent again: a queue that is full for a moment
+/// delays the first use to one second in all.
+pub const PROBE_RETRY: Duration = Duration::from_millis(200);
 
 /// How often an address that another station has is probed for again, unless configured
 /// otherwise: soon enough for who has just removed it, and one frame in ten seconds.
@@ -93,6 +98,37 @@ impl Intervals {
             reprobe: self.reprobe.max(REPROBE_INTERVAL_MIN),
         }
     }
+
+    /// When the refreshing of `address` begins after its burst, and how often it is done from then on.
+    /// Addresses that were gained together begin apart from each other, in the second half of an
+    /// interval: all at once they would keep an address waiting that is gained at that moment.
+    pub(crate) fn refresh_of(self, address: IpAddr) -> Refresh {
+        let half = self.refresh / 2;
+        Refresh { first: half + half * share(address) / SHARES, every: self.refresh }
+    }
+}
+
+/// When an address is announced again after its burst, and after that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refresh {
+    first: Duration,
+    every: Duration,
+}
+
+/// In how many parts the time is divided in which refreshing begins.
+const SHARES: u32 = 1 << 16;
+
+/// One of [`SHARES`], chosen by the last octets of `address`, by which neighbours are far apart
+/// (multiplicative hashing, Knuth, The Art of Computer Programming, 6.4).
+fn share(address: IpAddr) -> u32 {
+    let last = match address {
+        IpAddr::V4(address) => address.to_bits(),
+        IpAddr::V6(address) => {
+            let [.., a, b, c, d] = address.octets();
+            u32::from_be_bytes([a, b, c, d])
+        }
+    };
+    last.wrapping_mul(0x9E37_79B1) >> 16
 }
 
 /// Where in its schedule an address is on an interface.
@@ -116,11 +152,18 @@ impl Schedule {
         BURST.last().is_some_and(|last| self.due <= self.gained + *last)
     }
 
+    /// Whether what is to be announced again will be at once anyway.
+    pub(crate) fn has_just_begun(&self, now: Instant) -> bool {
+        let [_, second, ..] = BURST;
+        now < self.gained + second
+    }
+
     /// The schedule after announcing at `now`. What a late driver has missed is not made up for:
     /// the frame just sent did that.
-    pub(crate) fn after(self, now: Instant, refresh_interval: Duration) -> Self {
+    pub(crate) fn after(self, now: Instant, refresh: Refresh) -> Self {
         let next = BURST.iter().map(|offset| self.gained + *offset).find(|due| *due > now);
-        Self { due: next.unwrap_or(now + refresh_interval), ..self }
+        let wait = if self.is_in_burst() { refresh.first } else { refresh.every };
+        Self { due: next.unwrap_or(now + wait), ..self }
     }
 }
 
@@ -149,6 +192,15 @@ impl Probing {
     /// Whether all probes are out: when the time is due, nobody has the address.
     pub(crate) const fn is_last(&self) -> bool {
         self.sent >= PROBE_NUM
+    }
+
+    /// What follows when the probe sent last was not sent after all.
+    pub(crate) fn without_last(self, now: Instant) -> Self {
+        match self.sent.checked_sub(1) {
+            Some(sent) => Self { sent, due: now + PROBE_RETRY },
+            // Probing has begun anew since.
+            None => self,
+        }
     }
 
     /// What follows a probe sent at `now`. A late driver shortens no wait for an answer.

@@ -12,31 +12,47 @@ use ferrolb_vocab::Instant;
 /// every 10 s while peers are heard, and peers that are not watched closely are missed seconds later.
 pub const TOGETHER: Duration = Duration::from_secs(15);
 
-/// How long a node that was cut off waits once it hears something: to know what the others own before it takes anything,
-/// it has to hear all of them, and a peer that was dead is alive after some heartbeats that come slowly at first.
-pub const RETURN_GRACE: Duration = Duration::from_secs(2);
+/// How long a node that was cut off waits once it hears something, unless it hears all: to know what the others own
+/// before it takes anything, it has to hear each of them that lives, and a peer that was dead is alive after some
+/// heartbeats that come slowly at first. After a failure of the whole network nobody has any address meanwhile.
+pub const RETURN_GRACE: Duration = Duration::from_millis(700);
+
+/// Which of the peers are heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Heard {
+    /// None, though some may be presumed alive.
+    #[default]
+    Nobody,
+    /// At least one.
+    Some,
+    /// Each, and what it owns is known.
+    All,
+}
 
 /// What is remembered of the peers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Isolation {
-    hears_peers: bool,
+    heard: Heard,
     /// When the last peer fell silent.
     alone_since: Option<Instant>,
     is_cut_off: bool,
     /// When a node that was cut off heard something again.
     back_since: Option<Instant>,
+    /// Until when others may be about to come back too, after a node that was cut off is back.
+    returning_until: Option<Instant>,
 }
 
 impl Isolation {
-    /// Whether this node is cut off, given whether any peer is alive, and since when the gateway is silent that
+    /// Whether this node is cut off, given which peers are heard, and since when the gateway is silent that
     /// used to answer.
-    pub fn judge(&mut self, hears_peers: bool, gateway_silent_since: Option<Instant>, now: Instant) -> bool {
-        if hears_peers {
-            self.alone_since = None;
-        } else if self.hears_peers {
-            self.alone_since = Some(now);
+    pub fn judge(&mut self, heard: Heard, gateway_silent_since: Option<Instant>, now: Instant) -> bool {
+        match (self.heard, heard) {
+            (_, Heard::Some | Heard::All) => self.alone_since = None,
+            (Heard::Some | Heard::All, Heard::Nobody) => self.alone_since = Some(now),
+            (Heard::Nobody, Heard::Nobody) => {}
         }
-        self.hears_peers = hears_peers;
+        self.heard = heard;
+        self.returning_until = self.returning_until.filter(|until| *until > now);
         let together = |(alone, silent): (Instant, Instant)| {
             alone.saturating_since(silent).max(silent.saturating_since(alone)) <= TOGETHER
         };
@@ -44,8 +60,9 @@ impl Isolation {
             (self.is_cut_off, self.back_since) = (true, None);
         } else if self.is_cut_off {
             let since = *self.back_since.get_or_insert(now);
-            if now.saturating_since(since) >= RETURN_GRACE {
+            if heard == Heard::All || now.saturating_since(since) >= RETURN_GRACE {
                 (self.is_cut_off, self.back_since) = (false, None);
+                self.returning_until = Some(now + RETURN_GRACE);
             }
         }
         self.is_cut_off
@@ -54,7 +71,14 @@ impl Isolation {
     /// When to judge again, whatever happens.
     #[must_use]
     pub fn expires(&self) -> Option<Instant> {
-        self.back_since.map(|since| since + RETURN_GRACE)
+        self.back_since.map(|since| since + RETURN_GRACE).or(self.returning_until)
+    }
+
+    /// Whether this node was cut off a moment ago: if all were, others that stand back will do so no longer than
+    /// this, and who is back first must not take everything.
+    #[must_use]
+    pub const fn is_returning(&self) -> bool {
+        self.returning_until.is_some()
     }
 
     /// Whether there were peers and none is alive: what the gateway says is wanted soon.
@@ -70,6 +94,14 @@ mod tests {
 
     fn at(seconds: u64) -> Instant {
         Instant::from_origin(Duration::from_secs(seconds))
+    }
+
+    fn ms(millis: u64) -> Instant {
+        Instant::from_origin(Duration::from_millis(millis))
+    }
+
+    fn hears(somebody: bool) -> Heard {
+        if somebody { Heard::Some } else { Heard::Nobody }
     }
 
     #[test]
@@ -88,30 +120,47 @@ mod tests {
         for (heard, silent, expected, what) in cases {
             let mut isolation = Isolation::default();
             for second in 1..100 {
-                isolation.judge(heard.is_some_and(|heard| second < heard), None, at(second));
+                isolation.judge(hears(heard.is_some_and(|heard| second < heard)), None, at(second));
             }
-            let hears = heard == Some(100);
-            assert_eq!(isolation.judge(hears, silent.map(at), at(100)), expected, "{what}");
+            let heard = hears(heard == Some(100));
+            assert_eq!(isolation.judge(heard, silent.map(at), at(100)), expected, "{what}");
         }
+    }
+
+    /// Cut off since 5 s.
+    fn cut_off() -> Isolation {
+        let mut isolation = Isolation::default();
+        isolation.judge(Heard::All, None, at(1));
+        isolation.judge(Heard::Nobody, None, at(2));
+        assert!(isolation.is_alone());
+        assert!(isolation.judge(Heard::Nobody, Some(at(1)), at(5)));
+        isolation
     }
 
     #[test]
     fn either_of_them_ends_it() {
-        let cut_off = || {
-            let mut isolation = Isolation::default();
-            isolation.judge(true, None, at(1));
-            isolation.judge(false, None, at(2));
-            assert!(isolation.is_alone());
-            assert!(isolation.judge(false, Some(at(1)), at(5)));
-            isolation
-        };
-        for (hears_peers, silent, what) in [(false, None, "the gateway"), (true, Some(at(1)), "a peer")] {
+        for (heard, silent, what) in
+            [(Heard::Nobody, None, "the gateway"), (Heard::Some, Some(at(1)), "a peer")]
+        {
             let mut back = cut_off();
-            assert!(back.judge(hears_peers, silent, at(6)), "{what}: it has yet to hear all the others");
-            assert_eq!(back.expires(), Some(at(8)));
-            assert!(!back.judge(hears_peers, silent, at(8)), "{what}");
-            assert_eq!((back.expires(), back.is_alone()), (None, !hears_peers), "{what}");
+            assert!(back.judge(heard, silent, at(6)), "{what}: it has yet to hear all the others");
+            assert_eq!(back.expires(), Some(ms(6_700)));
+            assert!(back.judge(heard, silent, ms(6_699)), "{what}");
+            assert!(!back.judge(heard, silent, ms(6_700)), "{what}");
+            assert_eq!(back.is_alone(), heard == Heard::Nobody, "{what}");
         }
-        assert!(cut_off().judge(false, Some(at(1)), at(9_999)), "it lasts otherwise");
+        assert!(cut_off().judge(Heard::Nobody, Some(at(1)), at(9_999)), "it lasts otherwise");
+    }
+
+    #[test]
+    fn who_hears_all_waits_no_longer_and_gives_the_others_as_long_to_come_back() {
+        let mut back = cut_off();
+        assert!(back.judge(Heard::Some, Some(at(1)), ms(6_000)));
+        assert!(!back.judge(Heard::All, Some(at(1)), ms(6_050)));
+        assert_eq!((back.is_returning(), back.expires()), (true, Some(ms(6_750))));
+        back.judge(Heard::All, None, ms(6_749));
+        assert!(back.is_returning());
+        back.judge(Heard::All, None, ms(6_750));
+        assert_eq!((back.is_returning(), back.expires()), (false, None));
     }
 }

@@ -25,6 +25,10 @@
 //! an incarnation the sequence grows. A peer that does not know the incarnation yet is told at
 //! once, so that two speakers know each other after one round trip.
 //!
+//! A speaker with the key on a node that is none, because it was deleted or is new and not seen here
+//! yet, is told everything and heard too, but no candidate: it may own addresses, or take for dead who does not
+//! answer.
+//!
 //! # Claims
 //! A speaker tells what it owns: each address with its epoch, in numbered versions, in pages.
 //! The version stands in every heartbeat; a peer that lacks a page asks. Before
@@ -38,8 +42,10 @@
 //!   [`GRACE_INTERVALS`] more, once, before it calls anyone dead.
 //! - If one direction of a path is cut, the one side takes the other for dead and is itself
 //!   heard: the claims of who is heard tell the other what has become of its addresses.
-//! - Clocks may jump: [`ferrolb_vocab::Instant`] is monotonic. A clock set back in a reboot gives
-//!   a lower incarnation, which is believed [`FORGET_AFTER`] the death of the higher one.
+//! - If a peer that is heard does not hear, nobody waits for its answers for ever ([`ASKS_MAX`]).
+//! - Clocks may jump: [`ferrolb_vocab::Instant`] is monotonic. A clock set back gives the next process
+//!   a lower incarnation than its peers know, which it sees by what they echo: it takes a higher one.
+//!   If it hears none of them, it is believed [`FORGET_AFTER`] the death of its predecessor.
 //!
 //! # Who watches whom
 //! In a small cluster everyone everyone. In a larger one those who have to act when a speaker
@@ -67,13 +73,13 @@ mod epochs;
 mod peer;
 
 pub use epochs::EPOCHS_MAX;
-pub use isolation::Isolation;
+pub use isolation::{Heard, Isolation};
 pub use key::{Key, KeyError, KeyRing};
 pub use mesh::{
     CLAIMS_MAX, DEAD_INTERVAL, EVERYONE_MAX, Event, Mesh, Rejected, SUCCESSORS, TOLD_INTERVAL, Timer,
     TooManyClaims, Transmit, Watching,
 };
-pub use peer::claims::ASK_SPACING;
+pub use peer::claims::{ASK_SPACING, ASKS_MAX};
 pub use peer::refusals::REFUSALS;
 pub use peer::{DeadReason, FORGET_AFTER, GRACE_INTERVALS, PeerState, REVIVAL_HEARTBEATS};
 pub use timing::{Timing, TimingError};

@@ -68,6 +68,7 @@ pub struct Mesh {
     /// When [`Mesh::handle_timeout`] was called last.
     last_turn: Option<Instant>,
     revision: u64,
+    returns: u64,
 }
 
 /// What this speaker says about itself.
@@ -122,12 +123,14 @@ impl Mesh {
             detection_due: None,
             last_turn: None,
             revision: 0,
+            returns: 0,
         })
     }
 
     /// Replaces the set of peers: each node with the addresses (and ports) its speaker sends
     /// from and listens on. This speaker's own name is left out. A peer that stays keeps its
-    /// state; one that is gone from the set is forgotten without an event.
+    /// state. One that is gone from the set may not know that, and own addresses: while it is alive
+    /// it is told everything and heard, but no candidate; then it is forgotten.
     pub fn set_peers(&mut self, nodes: BTreeMap<NodeName, Vec<SocketAddr>>, now: Instant) {
         let mut known = self.peers.take().unwrap_or_default();
         let highest = known.values().map(|peer| peer.outbox.sequence()).max().unwrap_or_default();
@@ -137,16 +140,19 @@ impl Mesh {
             let peer = match known.remove(&node) {
                 Some(mut peer) => {
                     peer.outbox.set_addresses(addresses);
+                    peer.is_stranger = false;
                     peer
                 }
                 None => Peer::new(&node, Outbox::new(addresses, self.past_sequence), self.timing, now),
             };
             (node, peer)
         });
-        let peers: BTreeMap<_, _> = peers.collect();
-        self.claims.retain(|node| peers.contains_key(node));
+        let mut peers: BTreeMap<_, _> = peers.collect();
         self.watchers.set_nodes(peers.len() + 1);
+        known.values_mut().for_each(|peer| peer.is_stranger = true);
+        peers.append(&mut known);
         self.peers = Some(peers);
+        self.forget_strangers();
         if self.presence == (Presence::Quiet { next: None }) {
             self.presence = Presence::Quiet { next: Some(now) };
         }
@@ -244,6 +250,7 @@ impl Mesh {
             self.events.push_back(Event::Dead { node, why: DeadReason::Silent });
             self.revision += 1;
         }
+        self.forget_strangers();
         self.find_detection_due();
         self.last_turn = Some(now);
     }
@@ -281,7 +288,7 @@ impl Mesh {
     pub fn alive(&self) -> BTreeSet<NodeName> {
         let me = (self.is_announced() && !self.is_leaving).then(|| self.me.node().clone());
         let peers = self.peers.iter().flatten().filter(|(_, peer)| match peer.state() {
-            PeerState::Unknown | PeerState::Alive => !peer.is_leaving(),
+            PeerState::Unknown | PeerState::Alive => !peer.is_leaving() && !peer.is_stranger,
             PeerState::Dead(_) => false,
         });
         peers.map(|(node, _)| node.clone()).chain(me).collect()
@@ -295,8 +302,8 @@ impl Mesh {
         peers.map(|(node, _)| node.clone()).chain(me).collect()
     }
 
-    /// What each peer that is alive says it owns, by the last version that is complete. This
-    /// node itself is not among them.
+    /// What each peer that is alive says it owns, by the last version that is complete, also if it
+    /// is none of the cluster's nodes any more. This node itself is not among them.
     #[must_use]
     pub fn claims(&self) -> BTreeMap<NodeName, BTreeMap<IpAddr, Epoch>> {
         let peers = self.peers.iter().flatten().filter(|(_, peer)| peer.state() == PeerState::Alive);
@@ -317,15 +324,23 @@ impl Mesh {
     }
 
     /// Whether nothing is presumed: the peers are known, each was heard or missed, and of each
-    /// that is alive it is known what it owned when it was heard last.
+    /// that is alive it is known what it owned when it was heard last, or it does not hear that it is
+    /// asked.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let is_settled = |peer: &Peer| match peer.state() {
-            PeerState::Unknown => false,
-            PeerState::Alive => peer.claims.is_complete(),
+            PeerState::Unknown => peer.is_stranger,
+            PeerState::Alive => peer.claims.is_settled(),
             PeerState::Dead(_) => true,
         };
         self.peers.as_ref().is_some_and(|peers| peers.values().all(is_settled))
+    }
+
+    /// How often a peer that was taken for dead has come back in the same incarnation: it may have
+    /// gone on answering for what this node owns, and neither knew.
+    #[must_use]
+    pub const fn returns(&self) -> u64 {
+        self.returns
     }
 
     /// Grows whenever what the queries above answer may have changed.
@@ -400,6 +415,16 @@ impl Mesh {
         let interval = self.timing.interval();
         if self.last_turn.is_some_and(|last| now.saturating_since(last) > 2 * interval) {
             self.peers.iter_mut().flatten().for_each(|(_, peer)| peer.give_grace(now));
+        }
+    }
+
+    /// Forgets the dead on nodes that are none.
+    fn forget_strangers(&mut self) {
+        let Some(peers) = &mut self.peers else { return };
+        let is_past = |peer: &Peer| peer.is_stranger && matches!(peer.state(), PeerState::Dead(_));
+        for (node, peer) in peers.extract_if(.., |_, peer| is_past(peer)) {
+            self.past_sequence = self.past_sequence.max(peer.outbox.sequence());
+            self.claims.retain(|waiting| *waiting != node);
         }
     }
 

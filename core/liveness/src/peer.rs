@@ -28,8 +28,9 @@ pub use state::{DeadReason, PeerState};
 pub const REVIVAL_HEARTBEATS: u32 = 3;
 
 /// How long after a peer's death its incarnation and sequence are forgotten. Until then older
-/// messages are stragglers; a host whose clock was set back in a reboot would otherwise stay
-/// dead until its clock catches up. No datagram is under way for so long.
+/// messages are stragglers; a host whose clock was set back in a reboot, and that hears nothing it
+/// could learn its former incarnation of, would otherwise stay dead until its clock catches up. No
+/// datagram is under way for so long.
 pub const FORGET_AFTER: Duration = Duration::from_secs(10);
 
 /// Intervals that a peer has left to be heard when it was this speaker that slept: the heartbeat
@@ -54,6 +55,8 @@ pub(crate) struct Peer {
     last: Option<Last>,
     phase: Phase,
     is_leaving: bool,
+    /// Whether its node is none of the cluster's, any more or yet: it is told and heard, and no candidate.
+    pub(crate) is_stranger: bool,
 }
 
 /// Who the peer is, and whether it knows who this speaker is.
@@ -125,6 +128,7 @@ impl Peer {
             last: None,
             phase: Phase::Unknown { until: now + timing.detection(), grace: Grace::Unused },
             is_leaving: false,
+            is_stranger: false,
         }
     }
 
@@ -321,6 +325,11 @@ impl Peer {
     /// Whether the peer knows this speaker's incarnation.
     pub(crate) const fn is_mutual(&self) -> bool {
         self.acquaintance.is_mutual
+    }
+
+    /// Whether the last message was of the same incarnation.
+    pub(crate) fn goes_on(&self, datagram: &Datagram) -> bool {
+        self.last.is_some_and(|last| last.incarnation == datagram.incarnation)
     }
 
     /// Whether the incarnation of `datagram` has left.

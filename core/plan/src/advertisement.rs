@@ -6,7 +6,7 @@ use core::net::IpAddr;
 
 use ferrolb_vocab::{InterfaceName, Labels, ObjectName, PoolName, Selector};
 
-use crate::interfaces::{announceable, on_link};
+use crate::interfaces::{announceable, on_link, resolves};
 use crate::snapshot::{Advertisements, L2Advertisement, Node, Pool, Snapshot};
 
 impl L2Advertisement {
@@ -107,13 +107,14 @@ impl Covering<'_> {
         }
     }
 
-    /// The interfaces of this node to announce `address` on: the union over the
-    /// advertisements that cover the node.
+    /// The interfaces of this node to announce `address` on, which can resolve it: the union over
+    /// the advertisements that cover the node.
     pub(crate) fn interfaces(&self, snapshot: &Snapshot, address: IpAddr) -> BTreeSet<InterfaceName> {
         match self {
             Self::Explicit(_) => {
                 let wanted = self.wanted_interfaces(snapshot);
                 announceable(&snapshot.links, &snapshot.exclusions)
+                    .filter(|link| resolves(link, address))
                     .map(|link| link.name.clone())
                     .filter(|name| wanted.as_ref().is_none_or(|wanted| wanted.contains(name)))
                     .collect()
@@ -122,12 +123,16 @@ impl Covering<'_> {
         }
     }
 
-    /// The interfaces asked for by name on this node; `None` means all.
+    /// The interfaces asked for by name on this node; `None` means all. A node that none covers any
+    /// more, or whose Node is gone, still answers until another does: all of them count for it.
     pub(crate) fn wanted_interfaces(&self, snapshot: &Snapshot) -> Option<BTreeSet<InterfaceName>> {
         let Self::Explicit(all) = self else { return None };
-        let labels = &snapshot.nodes.get(&snapshot.me)?.labels;
+        let me = snapshot.nodes.get(&snapshot.me);
+        let covers_me =
+            |advertisement: &L2Advertisement| me.is_some_and(|me| advertisement.covers_node(&me.labels));
+        let is_covered = self.any(covers_me);
         let mut wanted = BTreeSet::new();
-        for advertisement in all.iter().filter(|advertisement| advertisement.covers_node(labels)) {
+        for advertisement in all.iter().filter(|advertisement| !is_covered || covers_me(advertisement)) {
             if advertisement.interfaces.is_empty() {
                 return None;
             }

@@ -82,10 +82,20 @@ pub fn subnets(link: &Link) -> impl Iterator<Item = IpPrefix> {
     })
 }
 
-/// The announceable interfaces with a subnet that contains `address`.
+/// Whether `link` can resolve addresses of the family of `address`: ARP is broadcast, and Neighbor
+/// Discovery needs a link-local address of its own (RFC 4861 §4.2 ff.).
+pub(crate) fn resolves(link: &Link, address: IpAddr) -> bool {
+    let is_link_local = |own: IpAddr| matches!(own, IpAddr::V6(own) if own.is_unicast_link_local());
+    match address {
+        IpAddr::V4(_) => link.is(LinkFlag::Broadcast),
+        IpAddr::V6(_) => link.addresses.iter().any(|own| is_link_local(own.address)),
+    }
+}
+
+/// The announceable interfaces with a subnet that contains `address`, which can resolve it.
 pub(crate) fn on_link(links: &[Link], exclusions: &Exclusions, address: IpAddr) -> BTreeSet<InterfaceName> {
     announceable(links, exclusions)
-        .filter(|link| subnets(link).any(|subnet| subnet.contains(address)))
+        .filter(|link| resolves(link, address) && subnets(link).any(|subnet| subnet.contains(address)))
         .map(|link| link.name.clone())
         .collect()
 }

@@ -32,7 +32,7 @@ mod watchers;
 pub use coverage::{Coverage, coverage};
 pub use diff::{Action, Announcements, diff};
 pub use interfaces::Exclusions;
-pub use ownership::{Holding, Ownership};
+pub use ownership::{Holding, Overruled, Ownership};
 pub use plan::{Plan, owners, plan};
 pub use snapshot::{
     Advertisements, L2Advertisement, Node, NodePreference, Pool, Service, ServingEndpoints, Snapshot,

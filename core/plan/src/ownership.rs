@@ -26,11 +26,22 @@ use crate::verdict::Withheld;
 /// node should take it. In a cluster whose nodes see the same, that takes milliseconds.
 pub const YIELD_MAX: Duration = Duration::from_secs(3);
 
+/// How long a node that another has overruled leaves the address to it, although it sees itself in
+/// the right: the first time, and twice as long each time more. Of two that read different states of
+/// the API server, each would else take the address from the other as fast as they can plan.
+pub const HOLD_DOWN_MIN: Duration = Duration::from_secs(1);
+/// No longer than this.
+pub const HOLD_DOWN_MAX: Duration = Duration::from_secs(64);
+/// An address that stays where it is for so long is not fought over.
+const OVERRULED_MEMORY: Duration = Duration::from_secs(128);
+
 /// Who owns what, as far as one node knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ownership {
     /// What this node owns, by its last plan.
     pub held: BTreeMap<IpAddr, Holding>,
+    /// Of its addresses those that another node took lately, by its last plan.
+    pub overruled: BTreeMap<IpAddr, Overruled>,
     /// What the speakers that are alive say they own, or stand back from.
     pub claims: BTreeMap<NodeName, BTreeMap<IpAddr, Epoch>>,
     /// The highest epoch ever heard of an address, also from nodes that are dead by now.
@@ -55,6 +66,23 @@ pub struct Holding {
 impl Holding {
     const fn under(epoch: Epoch) -> Self {
         Self { epoch, yielding: None }
+    }
+}
+
+/// An address that another node took from this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overruled {
+    /// When, the last time.
+    pub at: Instant,
+    /// How often, with less than [`OVERRULED_MEMORY`] between.
+    pub times: u8,
+}
+
+impl Overruled {
+    /// Until when this node leaves the address to whoever has it.
+    pub(crate) fn until(self) -> Instant {
+        let doublings = u32::from(self.times.saturating_sub(1)).min(8);
+        self.at + HOLD_DOWN_MIN.saturating_mul(1 << doublings).min(HOLD_DOWN_MAX)
     }
 }
 
@@ -99,6 +127,11 @@ impl<'a> Court<'a> {
         match (target, holds) {
             (Some(target), Some(held)) if target == me => Ok(Holding::under(held.epoch)),
             (Some(target), None) if target == me => {
+                if let Some(owner) = winner.filter(|owner| owner.node != me)
+                    && self.overruled(unit.key).is_some_and(|overruled| self.snapshot.now < overruled.until())
+                {
+                    return Err(Withheld::ElectionLost { owner: owner.node.clone() });
+                }
                 match self.snapshot.ownership.is_settled || held.is_some() {
                     true => Ok(Holding::under(self.next_epoch(unit.key))),
                     false => Err(Withheld::OwnersUnknown),
@@ -132,6 +165,19 @@ impl<'a> Court<'a> {
     /// Who says to own `address`, this node perhaps.
     pub(crate) fn claimants(&self, address: IpAddr) -> impl Iterator<Item = &'a NodeName> {
         self.claims.get(&address).into_iter().flatten().map(|claim| claim.node)
+    }
+
+    /// What is to be remembered of an address that others took from this node.
+    pub(crate) fn overruled(&self, address: IpAddr) -> Option<Overruled> {
+        let Snapshot { me, now, ownership, .. } = self.snapshot;
+        let is_recent = |before: &Overruled| now.saturating_since(before.at) < OVERRULED_MEMORY;
+        let before = ownership.overruled.get(&address).copied().filter(is_recent);
+        let is_taken = self.winner(address).is_some_and(|winner| winner.node != me);
+        if !is_taken || !ownership.held.contains_key(&address) {
+            return before;
+        }
+        let times = before.map_or(0, |before| before.times);
+        Some(Overruled { at: *now, times: times.saturating_add(1) })
     }
 
     /// The first epoch above all that were ever heard of.
@@ -172,23 +218,28 @@ impl<'a> Court<'a> {
         Some(stays.filter(|(_, node)| is_as_good(node)).map_or(best.node, |(name, _)| name))
     }
 
-    /// Those who may own `unit`, the first first. Where all stand back, one of them has to say so.
+    /// Those who may own `unit`, the first first: of all who are eligible those who stand back from
+    /// least of it. Where all stand back from all of it, one of them has to say so.
     pub(crate) fn candidates(&self, unit: &Unit<'a>) -> Vec<Candidate<'a>> {
-        let ordered = |stand_back: bool| {
-            let eligible = self.snapshot.nodes.iter().filter(|(name, node)| {
-                self.is_eligible(name, node, unit)
-                    && !self.goes(name, node)
-                    && (stand_back || !self.stands_back(name, unit))
-            });
-            let candidate = |(node, object)| Candidate { node, preference: unit.preference(object) };
-            election::order(eligible.map(candidate).collect(), unit.key)
-        };
-        let candidates = ordered(false);
-        if candidates.is_empty() { ordered(true) } else { candidates }
+        let nodes = self.snapshot.nodes.iter();
+        let eligible: Vec<_> = nodes
+            .filter(|(name, node)| self.is_eligible(name, node, unit) && !self.goes(name, node))
+            .map(|(name, node)| (self.stands_back(name, unit), name, node))
+            .collect();
+        let least = eligible.iter().map(|(addresses, ..)| *addresses).min();
+        let candidates = eligible
+            .into_iter()
+            .filter(|(addresses, ..)| Some(*addresses) == least)
+            .map(|(_, node, object)| Candidate { node, preference: unit.preference(object) });
+        election::order(candidates.collect(), unit.key)
     }
 
-    fn is_candidate(&self, name: &NodeName, node: &Node, unit: &Unit<'_>) -> bool {
-        self.is_eligible(name, node, unit) && !self.goes(name, node) && !self.stands_back(name, unit)
+    fn is_candidate(&self, name: &NodeName, node: &Node, unit: &Unit<'a>) -> bool {
+        let is_among = || self.candidates(unit).iter().any(|candidate| candidate.node == name);
+        self.is_eligible(name, node, unit)
+            && !self.goes(name, node)
+            // Mostly nobody stands back, and the order need not be computed.
+            && (self.stands_back(name, unit) == 0 || is_among())
     }
 
     /// By what the API server says of the node, and alive.
@@ -201,13 +252,14 @@ impl<'a> Court<'a> {
         node.draining || self.snapshot.ownership.leaving.contains(name)
     }
 
-    /// Whether the node has no interface to announce `unit` on.
-    fn stands_back(&self, name: &NodeName, unit: &Unit<'_>) -> bool {
+    /// For how many addresses of `unit` the node has no interface.
+    fn stands_back(&self, name: &NodeName, unit: &Unit<'_>) -> usize {
         if *name == self.snapshot.me {
-            return !unit.is_announceable;
+            return unit.missing.len();
         }
-        let claims = self.snapshot.ownership.claims.get(name);
-        claims.and_then(|claims| claims.get(&unit.key)) == Some(&Epoch::STANDS_BACK)
+        let Some(claims) = self.snapshot.ownership.claims.get(name) else { return 0 };
+        let stands_back = |address: &&IpAddr| claims.get(*address) == Some(&Epoch::STANDS_BACK);
+        unit.addresses.iter().filter(stands_back).count()
     }
 
     /// This node is the owner and should not be: whether it goes on until `target` has taken over.
@@ -220,7 +272,8 @@ impl<'a> Court<'a> {
         let me = &self.snapshot.me;
         let my_node = self.snapshot.nodes.get(me);
         let why_not = || self.why_not(unit, target);
-        if !unit.is_announceable {
+        let announces_more = |target| self.stands_back(target, unit) < unit.missing.len();
+        if !unit.is_announceable() || target.is_some_and(announces_more) {
             return Err(why_not());
         }
         // Who may own it, and who goes in peace, lets go only of what another has.

@@ -7,7 +7,7 @@ use core::net::IpAddr;
 use ferrolb_vocab::{Epoch, Instant, NodeName, ServiceKey};
 
 use crate::diff::Announcements;
-use crate::ownership::{Court, Holding, YIELD_MAX};
+use crate::ownership::{Court, Holding, Overruled, YIELD_MAX};
 use crate::snapshot::Snapshot;
 use crate::unit::{Announceable, Unit};
 use crate::verdict::{Announcement, Verdict, Withheld};
@@ -20,6 +20,10 @@ pub struct Plan {
     pub verdicts: BTreeMap<ServiceKey, Verdict>,
     /// What this node owns from now on.
     pub held: BTreeMap<IpAddr, Holding>,
+    /// What others took from it lately.
+    pub overruled: BTreeMap<IpAddr, Overruled>,
+    /// When it may take something of that back.
+    pub retakes: Option<Instant>,
     /// What it may own and cannot announce.
     pub stands_back: BTreeSet<IpAddr>,
     /// Who has to know at once when this node dies.
@@ -52,7 +56,8 @@ impl Plan {
     #[must_use]
     pub fn expires(&self) -> Option<Instant> {
         let yielding = self.held.values().filter_map(|holding| holding.yielding);
-        yielding.min().map(|since| since + YIELD_MAX)
+        let yielding = yielding.map(|since| since + YIELD_MAX);
+        yielding.chain(self.retakes).min()
     }
 }
 
@@ -67,17 +72,23 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
     let court = Court::new(snapshot);
     let me = snapshot.nodes.get(&snapshot.me);
     for unit in &units {
-        if me.is_some_and(|me| unit.admits(&snapshot.me, me)) && !unit.is_announceable {
-            plan.stands_back.extend(&unit.addresses);
+        if me.is_some_and(|me| unit.admits(&snapshot.me, me)) {
+            plan.stands_back.extend(&unit.missing);
         }
-        let judged = match snapshot.ownership.is_cut_off {
-            true => Err(Withheld::CutOff),
-            false => court.judge(unit),
+        let judged = match court.judge(unit) {
+            _ if snapshot.ownership.is_cut_off => Err(Withheld::CutOff),
+            // Where all stand back, one of them has to say so.
+            Ok(_) if !unit.is_announceable() => Err(Withheld::NoUsableInterface { address: unit.key }),
+            judged => judged,
         };
-        if let Ok(holding) = judged
-            && unit.is_announceable
-        {
-            for address in unit.addresses.iter().filter(|address| **address != unit.key) {
+        if let Some(overruled) = court.overruled(unit.key) {
+            plan.overruled.insert(unit.key, overruled);
+            let retakes = Some(overruled.until()).filter(|until| *until > snapshot.now);
+            plan.retakes = plan.retakes.into_iter().chain(retakes).min();
+        }
+        if let Ok(holding) = judged {
+            let others = unit.addresses.iter().filter(|address| **address != unit.key);
+            for address in others.filter(|address| !unit.missing.contains(address)) {
                 let held = snapshot.ownership.held.get(address).copied();
                 let new = || Holding { epoch: court.next_epoch(*address), ..holding };
                 plan.held.insert(*address, held.unwrap_or_else(new));
@@ -88,6 +99,7 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
         for one in &unit.services {
             let verdict = match &judged {
                 Ok(_) => announcement(snapshot, unit, one),
+                Err(Withheld::NoUsableInterface { .. }) => Verdict::Withhold(no_usable_interface(unit, one)),
                 Err(why) => Verdict::Withhold(why.clone()),
             };
             match (plan.verdicts.get_mut(one.key), verdict) {
@@ -140,14 +152,19 @@ fn units(snapshot: &Snapshot) -> (Vec<Unit<'_>>, WithheldServices) {
 }
 
 fn announcement(snapshot: &Snapshot, unit: &Unit<'_>, one: &Announceable<'_>) -> Verdict {
-    let addresses = unit.addresses.iter().filter(|address| one.service.addresses.contains(address));
-    let interfaces: BTreeMap<_, _> = addresses
-        .map(|address| (*address, one.covering.interfaces(snapshot, *address)))
+    let interfaces: BTreeMap<_, _> = unit
+        .addresses_of(one.service)
+        .map(|address| (address, one.covering.interfaces(snapshot, address)))
         .filter(|(_, interfaces)| !interfaces.is_empty())
         .collect();
     if interfaces.is_empty() {
-        return Verdict::Withhold(Withheld::NoUsableInterface { address: unit.key });
+        return Verdict::Withhold(no_usable_interface(unit, one));
     }
     let is_restricted = one.covering.wanted_interfaces(snapshot).is_some();
     Verdict::Announce(Announcement { interfaces, is_restricted })
+}
+
+/// Told of an address that the Service has itself, whichever the election is about.
+fn no_usable_interface(unit: &Unit<'_>, one: &Announceable<'_>) -> Withheld {
+    Withheld::NoUsableInterface { address: unit.addresses_of(one.service).next().unwrap_or(unit.key) }
 }

@@ -19,6 +19,7 @@ use crate::{
 };
 
 const VIP: &str = "192.168.100.240";
+const NODES: [&str; 3] = ["master", "worker1", "worker2"];
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -34,14 +35,16 @@ fn names<const N: usize>(names: [&str; N]) -> BTreeSet<InterfaceName> {
 }
 
 fn link(index: u32, name: &str, address: &str) -> Link {
-    let prefix = address.parse().unwrap();
-    let address = address.split_once('/').unwrap().0.parse().unwrap();
+    let own = |address: &str| LinkAddress {
+        prefix: address.parse().unwrap(),
+        address: ip(address.split_once('/').unwrap().0),
+    };
     Link {
         index,
         name: name.into(),
         mac: Some(MacAddr([2, 0, 0, 0, 0, 1])),
         flags: [LinkFlag::Up, LinkFlag::Carrier, LinkFlag::Broadcast].into(),
-        addresses: vec![LinkAddress { address, prefix }],
+        addresses: vec![own(address), own("fe80::1/64")],
     }
 }
 
@@ -70,13 +73,12 @@ fn pool(range: &str) -> Pool {
 fn cluster(me: &str) -> Snapshot {
     let everywhere = ServingEndpoints { any: true, nodes: ["worker1".into(), "worker2".into()].into() };
     let service = Service { addresses: vec![ip(VIP)], endpoints: everywhere, ..Service::default() };
-    let nodes = ["master", "worker1", "worker2"];
     Snapshot {
         me: me.into(),
         now: Instant::ORIGIN,
         ownership: Ownership { is_settled: true, ..Ownership::default() },
-        nodes: nodes.into_iter().map(node).collect(),
-        alive: nodes.into_iter().map(NodeName::from).collect(),
+        nodes: NODES.into_iter().map(node).collect(),
+        alive: NODES.into_iter().map(NodeName::from).collect(),
         services: [(key(), service)].into(),
         pools: [(PoolName::from("lb-pool"), pool("192.168.100.240-192.168.100.250"))].into(),
         advertisements: explicit(L2Advertisement::default()),
@@ -88,6 +90,12 @@ fn cluster(me: &str) -> Snapshot {
 fn explicit(advertisement: L2Advertisement) -> Advertisements {
     let l2 = [(ObjectName::new("metallb-system", "lb"), advertisement)].into();
     Advertisements { l2, any_object: true }
+}
+
+/// One advertisement for these nodes.
+fn on_nodes(nodes: &[&str]) -> Advertisements {
+    let node_selectors = nodes.iter().map(|node| selects("kubernetes.io/hostname", node)).collect();
+    explicit(L2Advertisement { node_selectors, ..L2Advertisement::default() })
 }
 
 fn service(snapshot: &mut Snapshot) -> &mut Service {
@@ -118,7 +126,7 @@ fn owners(change: impl Fn(&mut Snapshot)) -> Vec<&'static str> {
         change(&mut snapshot);
         matches!(verdict(&snapshot), Verdict::Announce(_))
     };
-    ["master", "worker1", "worker2"].into_iter().filter(announces).collect()
+    NODES.into_iter().filter(announces).collect()
 }
 
 #[test]
@@ -232,15 +240,11 @@ fn pools_are_covered_by_name_or_by_label() {
 
 #[test]
 fn node_selectors_are_a_hard_filter_and_a_union() {
-    let only = |nodes: &[&str]| {
-        let node_selectors = nodes.iter().map(|node| selects("kubernetes.io/hostname", node)).collect();
-        explicit(L2Advertisement { node_selectors, ..L2Advertisement::default() })
-    };
-    assert_eq!(owners(|snapshot| snapshot.advertisements = only(&["worker1"])), ["worker1"]);
-    assert_eq!(owners(|snapshot| snapshot.advertisements = only(&["worker1", "worker2"])), ["worker2"]);
-    assert_eq!(owners(|snapshot| snapshot.advertisements = only(&["nobody"])), [""; 0]);
+    assert_eq!(owners(|snapshot| snapshot.advertisements = on_nodes(&["worker1"])), ["worker1"]);
+    assert_eq!(owners(|snapshot| snapshot.advertisements = on_nodes(&["worker1", "worker2"])), ["worker2"]);
+    assert_eq!(owners(|snapshot| snapshot.advertisements = on_nodes(&["nobody"])), [""; 0]);
     let mut snapshot = cluster("master");
-    snapshot.advertisements = only(&["worker1"]);
+    snapshot.advertisements = on_nodes(&["worker1"]);
     assert_eq!(withheld(&snapshot), Withheld::NodeNotSelected);
 }
 
@@ -399,5 +403,6 @@ fn a_bad_exclusion_pattern_is_named() {
     assert!(error.to_string().starts_with("\"eth(\" is not a regular expression: "), "{error}");
 }
 
+mod overruled;
 mod ownership;
 mod watchers;

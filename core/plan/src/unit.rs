@@ -27,8 +27,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) key: IpAddr,
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) services: Vec<Announceable<'a>>,
-    /// Whether this node has an interface that works for any of it, and is on the network at all.
-    pub(crate) is_announceable: bool,
+    /// Those of the addresses that no interface of this node works for: all if it is cut off.
+    pub(crate) missing: Vec<IpAddr>,
 }
 
 impl<'a> Announceable<'a> {
@@ -93,7 +93,7 @@ impl<'a> Unit<'a> {
                     key: *address,
                     addresses: Vec::new(),
                     services: Vec::new(),
-                    is_announceable: false,
+                    missing: Vec::new(),
                 });
                 if !unit.addresses.contains(address) {
                     unit.addresses.push(*address);
@@ -109,7 +109,7 @@ impl<'a> Unit<'a> {
         }
         let mut units: Vec<Self> = units.into_values().collect();
         for unit in &mut units {
-            unit.is_announceable = unit.works_on(snapshot);
+            unit.missing = unit.missing_on(snapshot);
         }
         units
     }
@@ -139,15 +139,26 @@ impl<'a> Unit<'a> {
         self.services.iter().any(|one| one.covering.fails_back())
     }
 
-    fn works_on(&self, snapshot: &Snapshot) -> bool {
+    /// Whether this node has an interface that works for any of it.
+    pub(crate) fn is_announceable(&self) -> bool {
+        self.missing.len() < self.addresses.len()
+    }
+
+    /// The addresses of `service` that are among these, in its order.
+    pub(crate) fn addresses_of(&self, service: &Service) -> impl Iterator<Item = IpAddr> {
+        service.addresses.iter().copied().filter(|address| self.addresses.contains(address))
+    }
+
+    fn missing_on(&self, snapshot: &Snapshot) -> Vec<IpAddr> {
         if snapshot.ownership.is_cut_off {
-            return false;
+            return self.addresses.clone();
         }
         let works = |name| snapshot.links.iter().any(|link| link.name == name && link.is(LinkFlag::Carrier));
-        self.services.iter().any(|one| {
-            let addresses = self.addresses.iter().filter(|address| one.service.addresses.contains(address));
-            addresses.flat_map(|address| one.covering.interfaces(snapshot, *address)).any(works)
-        })
+        let is_missing = |address: &IpAddr| {
+            let services = self.services.iter().filter(|one| one.service.addresses.contains(address));
+            !services.flat_map(|one| one.covering.interfaces(snapshot, *address)).any(works)
+        };
+        self.addresses.iter().copied().filter(is_missing).collect()
     }
 }
 

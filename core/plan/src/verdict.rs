@@ -57,9 +57,9 @@ pub enum Withheld {
         /// The node that announces.
         owner: NodeName,
     },
-    /// This node would announce, but has none of the interfaces it should announce on.
+    /// This node would announce, but none of the interfaces it should announce on works.
     NoUsableInterface {
-        /// The first address of the Service.
+        /// The first of the Service's addresses that it would own.
         address: IpAddr,
     },
 }
@@ -115,7 +115,7 @@ impl fmt::Display for Withheld {
             }
             Self::ElectionLost { owner } => write!(f, "node {owner} announces it"),
             Self::NoUsableInterface { address } => {
-                write!(f, "this node has no usable interface to announce {address} on")
+                write!(f, "this node has no working interface to announce {address} on")
             }
         }
     }

@@ -122,6 +122,9 @@ pub enum ConflictState {
     Occupied,
     /// The other host claimed it lately, while the node announced it: the node goes on.
     Contested,
-    /// So it was lately, when the node was to announce the address, which it is no more: nobody asks.
+    /// The other host had it first when the node was last to announce it, lately: nobody asks any more, and
+    /// who is to announce it next asks before.
+    Avoided,
+    /// The other host claimed it lately, while the node announced it, which it does no more: nobody asks.
     Released,
 }

@@ -3,5 +3,5 @@
 pub mod view;
 pub mod writes;
 
-pub use view::{SpeakerView, SpeakerWatches};
-pub use writes::{Report, Reporter};
+pub use view::{Known, SpeakerView, SpeakerWatches};
+pub use writes::{AnnouncedService, Report, Reporter};

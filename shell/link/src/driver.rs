@@ -20,14 +20,16 @@ use ferrolb_vocab::{Instant, InterfaceName, IpFamily, Link, MacAddr, NodeName};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
-use tracing::{info, trace};
+use tracing::{info, trace, warn};
 
 use crate::metrics::L2Metrics;
 use crate::packet::Received;
 use listeners::Listeners;
+use stall::Stall;
 pub use status::{L2Status, ListenerError};
 
 mod listeners;
+mod stall;
 mod status;
 
 /// A running driver.
@@ -58,6 +60,7 @@ pub struct DriverGone;
 enum Command {
     Announce(IpAddr, BTreeSet<InterfaceName>, Start),
     Withdraw(IpAddr),
+    Reassert(IpAddr),
     SetFellows(BTreeMap<MacAddr, NodeName>),
 }
 
@@ -83,6 +86,15 @@ impl L2Handle {
     /// The driver has stopped.
     pub async fn withdraw(&self, address: IpAddr) -> Result<(), DriverGone> {
         self.send(Command::Withdraw(address)).await
+    }
+
+    /// Announces `address` anew where it is announced: another node claimed it too, and has let go. Waits
+    /// while [`COMMAND_QUEUE`] commands are queued.
+    ///
+    /// # Errors
+    /// The driver has stopped.
+    pub async fn reassert(&self, address: IpAddr) -> Result<(), DriverGone> {
+        self.send(Command::Reassert(address)).await
     }
 
     /// Tells which hardware addresses are other nodes': their claims may only be early. No conflict is
@@ -121,6 +133,7 @@ impl L2Driver {
             commands,
             events,
             metrics,
+            stall: Stall::default(),
         };
         Self {
             handle: L2Handle { commands: command_sender, status },
@@ -138,6 +151,7 @@ struct Driver {
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<Event>,
     metrics: L2Metrics,
+    stall: Stall,
 }
 
 impl Driver {
@@ -145,13 +159,24 @@ impl Driver {
         self.on_links();
         let mut links_followed = true;
         loop {
+            if let Some(late) = self.stall.begin_turn(clock::now()) {
+                warn!(
+                    ?late,
+                    "layer 2 stood still; nothing is said until it is known what others have by now"
+                );
+            }
             // First what has been heard: an answer that waits in a socket comes before the time is up.
             self.receive();
             let now = clock::now();
-            self.announcer.handle_timeout(now);
-            self.drain();
+            if !self.stall.is_silent() {
+                self.announcer.handle_timeout(now);
+                self.drain();
+            }
+            self.publish_unproven();
             self.retry_listeners(now);
-            let deadline = self.deadline();
+            let announcing = self.announcer.poll_timeout().map(|(due, _)| due);
+            let due = announcing.into_iter().chain(self.listeners.retry_at()).min();
+            let deadline = self.stall.end_turn(due, announcing.is_some(), now);
             tokio::select! {
                 command = self.commands.recv() => {
                     let Some(command) = command else { break };
@@ -166,11 +191,6 @@ impl Driver {
             }
         }
         info!("layer 2 driver stopped");
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        let announcer = self.announcer.poll_timeout().map(|(due, _)| due);
-        announcer.into_iter().chain(self.listeners.retry_at()).min()
     }
 
     /// Applies what is queued as a whole, so that a thousand addresses cost one look at the sockets.
@@ -190,6 +210,7 @@ impl Driver {
                 self.announcer.announce(address, &interfaces, how, now);
             }
             Command::Withdraw(address) => self.announcer.withdraw(address),
+            Command::Reassert(address) => self.announcer.reassert(address, now),
             Command::SetFellows(fellows) => self.announcer.set_fellows(fellows),
         }
     }
@@ -255,6 +276,10 @@ impl Driver {
 
     fn drain(&mut self) {
         while let Some(transmit) = self.announcer.poll_transmit() {
+            if self.stall.is_silent() {
+                self.metrics.drop("Stalled");
+                continue;
+            }
             let interface = &transmit.interface;
             let protocol = IpFamily::of(transmit.address).into();
             let now = clock::now();
@@ -279,6 +304,16 @@ impl Driver {
         if occupied_changed {
             self.publish_occupied();
         }
+    }
+
+    fn publish_unproven(&self) {
+        self.status.send_if_modified(|status| {
+            let changed = status.unproven != *self.announcer.unproven();
+            if changed {
+                status.unproven.clone_from(self.announcer.unproven());
+            }
+            changed
+        });
     }
 
     /// Shows who has addresses that are wanted here: all of it, so that a lost event does no harm.

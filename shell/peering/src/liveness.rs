@@ -80,6 +80,8 @@ pub struct LivenessView {
     pub claims: Arc<BTreeMap<NodeName, BTreeMap<IpAddr, Epoch>>>,
     /// The highest epoch ever heard of each address, this node's own included.
     pub highest_epochs: Arc<BTreeMap<IpAddr, Epoch>>,
+    /// How often a peer that was taken for dead, and was not, has come back.
+    pub returns: u64,
 }
 
 /// A running driver.
@@ -275,8 +277,8 @@ fn wake_pair() -> io::Result<(UnixStream, UnixStream)> {
     Ok((waker, wakened))
 }
 
-/// Larger in every later run, and not 0: nanoseconds since 1970. A clock that was set back costs the peers
-/// [`ferrolb_liveness::FORGET_AFTER`] until they listen again.
+/// Larger in every later run, and not 0: nanoseconds since 1970. If the clock was set back, the mesh learns of
+/// its peers what is larger.
 fn incarnation() -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX).max(1)

@@ -33,6 +33,21 @@ pub struct Cluster {
     pub lab: Lab,
 }
 
+/// curl's exit code for a connection that was established and then broke.
+const CURL_RECEIVE_ERROR: i32 = 56;
+
+/// What somebody who requests something all the time sees while something happens.
+#[derive(Debug, Default)]
+pub struct Disturbance {
+    /// The longest time between two successes.
+    pub longest_gap: Duration,
+    /// What curl says of requests without a connection or an answer.
+    pub failures: Vec<String>,
+    /// Connections that were established, and reset before the answer: a move of the address breaks
+    /// those of that instant as it breaks older ones.
+    pub interrupted: usize,
+}
+
 impl Cluster {
     /// The lab, with everything removed that an earlier test made.
     ///
@@ -197,12 +212,11 @@ impl Cluster {
         eventually(&format!("{url} answers"), || self.curl_once(url))
     }
 
-    /// Requests `url` over and over while `disturb` runs and until requests succeed again;
-    /// returns the longest time between two successes.
+    /// Requests `url` over and over while `disturb` runs and until requests succeed again.
     ///
     /// # Panics
     /// When requests do not succeed again.
-    pub fn longest_gap(&self, url: &str, disturb: impl FnOnce()) -> Duration {
+    pub fn disturbed(&self, url: &str, disturb: impl FnOnce()) -> Disturbance {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let requests = scope.spawn(|| self.request_until(url, &done));
@@ -213,17 +227,23 @@ impl Cluster {
         })
     }
 
-    fn request_until(&self, url: &str, done: &AtomicBool) -> Duration {
-        let mut longest = Duration::ZERO;
+    fn request_until(&self, url: &str, done: &AtomicBool) -> Disturbance {
+        let mut seen = Disturbance::default();
         let mut last_success = Instant::now();
+        // TCP repeats a lost first segment after a second: each that is lost is a failure.
+        let argv = ["curl", "-sS", "--connect-timeout", "0.2", "--max-time", "0.9", url];
         while !done.load(Ordering::Relaxed) {
-            let output = self.lab.exec("client", &["curl", "-s", "--max-time", "0.2", url]);
-            if output.is_ok_and(|output| output.status.success()) {
-                longest = longest.max(last_success.elapsed());
+            let Ok(output) = self.lab.exec("client", &argv) else { continue };
+            if output.status.success() {
+                seen.longest_gap = seen.longest_gap.max(last_success.elapsed());
                 last_success = Instant::now();
+            } else if output.status.code() == Some(CURL_RECEIVE_ERROR) {
+                seen.interrupted += 1;
+            } else {
+                seen.failures.push(texts(&output).1);
             }
         }
-        longest
+        seen
     }
 
     /// Who answers `count` requests to `url`, all of which must succeed.
@@ -362,4 +382,4 @@ mod speakers;
 pub use capture::{Capture, Frame, Kind};
 pub use layer2::{V4, V6, advertisement_yaml, on_nodes};
 pub use second_lan::SecondLan;
-pub use speakers::Stopped;
+pub use speakers::{Stopped, counted};

@@ -10,7 +10,33 @@ pub struct Stopped {
     processes: Vec<String>,
 }
 
+/// The series of this name and these labels in what a process counts; zero where there is none.
+#[must_use]
+pub fn counted(metrics: &str, series: &str) -> u64 {
+    let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
+    value.unwrap_or(0)
+}
+
 impl Cluster {
+    /// What the process of FerroLB counts whose admin port is at `admin`, seen from `host`.
+    ///
+    /// # Errors
+    /// What curl could not do.
+    pub fn metrics(&self, host: &str, admin: &str) -> Result<String, String> {
+        let url = format!("http://{admin}/metrics");
+        let output = self.lab.exec(host, &["curl", "-sS", "--max-time", "2", &url]);
+        let output = output.map_err(|error| format!("{error:#}"))?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// What a node's speaker counts.
+    ///
+    /// # Errors
+    /// What curl could not do.
+    pub fn speaker_metrics(&self, node: &str) -> Result<String, String> {
+        self.metrics(node, "127.0.0.1:9481")
+    }
+
     /// Kills a node's speaker: the process ends without a word, the kubelet starts it again.
     pub fn kill_speaker(&self, node: &str) {
         for process in self.speakers(node) {

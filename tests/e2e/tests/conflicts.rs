@@ -99,12 +99,27 @@ fn an_address_that_a_host_has_is_neither_announced_nor_given_until_it_is_free() 
     });
     cluster.wait_condition(&["service", "svc-lb"], CONFLICT, "True InUseByAnotherHost");
     assert_eq!(cluster.addresses("svc-lb"), [LB], "who has it keeps it");
+    let events = cluster.events("svc-lb").join("\n");
+    assert!(!events.contains("nodeAssigned") && cluster.announcer_now("svc-lb").is_err(), "{events}");
+
+    // So it is for the same Service when it comes back, although its address has had an owner.
+    cluster.kubectl(&["delete", "replicaset", "rs-web-v1"]);
+    let conflicts = ["nodestates", "-o", "jsonpath={.items[*].status.links[*].conflicts[*].state}"];
+    eventually("no node has the address", || {
+        let states = cluster.kubectl(&[&["get"], &conflicts[..]].concat());
+        if states.contains("Avoided") && !states.contains("Occupied") { Ok(()) } else { Err(states) }
+    });
+    wait_no_conflict(&cluster, "svc-lb");
+    cluster.create_example("rs-web-v1.yaml");
+    cluster.wait_condition(&["service", "svc-lb"], CONFLICT, "True InUseByAnotherHost");
+    assert!(capture.of(Kind::Announcement, LB).is_empty(), "{:?}", capture.of(Kind::Announcement, LB));
 
     client_address(&cluster, "del");
     let freed = Instant::now();
     cluster.curl(LB_URL);
     say(&format!("answered {:.1} s after the host gave it up", freed.elapsed().as_secs_f64()));
     wait_no_conflict(&cluster, "svc-lb");
+    cluster.wait_event("svc-lb", "announcing from node");
     cluster.wait_condition(&pool, "Accepted", "True Valid");
 }
 

@@ -7,6 +7,7 @@ use ferrolb_e2e::{Cluster, Kind, V4, V6, advertisement_yaml, on_nodes, pool_yaml
 
 /// How long an announcement that must not be is looked for: one that probes first takes 0.8 s.
 const NOBODY: Duration = Duration::from_secs(2);
+const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
 /// `serviceSelectors` for Services with any of these labels, each as `a: b`.
 fn of_services(labels: &[&str]) -> String {
@@ -57,9 +58,13 @@ fn the_nodes_of_two_advertisements_are_united() {
     cluster.apply(&advertisement_yaml("one", &on_nodes(&["worker1"])));
     cluster.apply(&advertisement_yaml("two", &on_nodes(&["worker2"])));
     cluster.wait_node("worker1");
-    // The owner's advertisement goes: the other's node may as well.
-    cluster.kubectl(&["delete", "l2advertisement", "one", "-n", "metallb-system"]);
+    // With both advertisements there, the other's node may as well.
+    cluster.kubectl(&["label", "node", "worker1", &format!("{EXCLUDED}=")]);
     cluster.wait_node("worker2");
+    cluster.kubectl(&["label", "node", "worker1", &format!("{EXCLUDED}-")]);
+    // The owner's advertisement goes.
+    cluster.kubectl(&["delete", "l2advertisement", "two", "-n", "metallb-system"]);
+    cluster.wait_node("worker1");
 }
 
 /// Number 34.

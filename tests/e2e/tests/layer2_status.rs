@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use ferrolb_e2e::{Cluster, Kind, V4, V6, advertisement_yaml, eventually, pool_yaml, service_yaml};
+use ferrolb_e2e::{Cluster, Kind, V4, V6, advertisement_yaml, counted, eventually, pool_yaml, service_yaml};
 
 /// Number 22.
 #[test]
@@ -40,20 +40,6 @@ fn the_service_l2_status_names_the_node_that_answers_and_goes_with_the_service()
     }
 }
 
-/// What a process of FerroLB counts.
-fn metrics(cluster: &Cluster, host: &str, admin: &str) -> Result<String, String> {
-    let url = format!("http://{admin}/metrics");
-    let output = cluster.lab.exec(host, &["curl", "-sS", "--max-time", "2", &url]);
-    let output = output.map_err(|error| format!("{error:#}"))?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// The series of this name and these labels; zero where there is none.
-fn counted(metrics: &str, series: &str) -> u64 {
-    let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
-    value.unwrap_or(0)
-}
-
 /// Waits until the leading controller counts these addresses of the pool `lb` as `assigned` and `available`.
 fn wait_counted(cluster: &Cluster, family: &str, expected: (u64, u64)) {
     eventually(&format!("the controller counts {expected:?} of {family}"), || {
@@ -61,7 +47,7 @@ fn wait_counted(cluster: &Cluster, family: &str, expected: (u64, u64)) {
         let leader = lease["spec"]["holderIdentity"].as_str().ok_or("nobody leads")?.to_owned();
         let pod = cluster.get(&["pod", &leader, "-n", "ferrolb-system"]);
         let admin = format!("{}:9480", pod["status"]["podIP"].as_str().ok_or("it has no address")?);
-        let metrics = metrics(cluster, "master", &admin)?;
+        let metrics = cluster.metrics("master", &admin)?;
         let of_pool = |status: &str| {
             let labels = format!("pool=\"lb\",family=\"{family}\",status=\"{status}\"");
             counted(&metrics, &format!("ferrolb_ipam_addresses{{{labels}}}"))
@@ -80,6 +66,9 @@ fn metrics_count_what_the_client_sees_for_both_families() {
     for (family, label, address, all) in [("IPv4", "ipv4", V4, 11), ("IPv6", "ipv6", V6, 17)] {
         wait_counted(&cluster, label, (0, all));
         let before = answers(&cluster, label);
+        let nodes = cluster.lab.node_names();
+        let told_before: BTreeMap<_, _> =
+            nodes.iter().map(|node| (node.clone(), told(&cluster, node, label))).collect();
         let capture = cluster.capture("client", "eth0");
         cluster.apply(&service_yaml("web", "node-web-v1", &[&format!("ipFamilies: [{family}]")]));
         cluster.wait_addresses("web", &[address]);
@@ -94,10 +83,14 @@ fn metrics_count_what_the_client_sees_for_both_families() {
             if found == expected { Ok(()) } else { Err(format!("{found:?} in place of {expected:?}")) }
         });
         wait_announced(&cluster, &[&announcer]);
-        let of_announcer = of_node(&cluster, &announcer).expect("it answers");
-        for thing in ["requests", "announcements"] {
-            let series = format!("ferrolb_l2_{thing}_total{{interface=\"eth0\"");
-            assert!(of_announcer.contains(&series), "{series} is missing\n{of_announcer}");
+        for node in nodes {
+            let (before, after) = (told_before[&node], told(&cluster, &node, label));
+            let has_grown = [before.0 < after.0, before.1 < after.1];
+            assert_eq!(
+                has_grown,
+                [node == announcer; 2],
+                "{node}: requests, announcements; {before:?}, {after:?}"
+            );
         }
         cluster.kubectl(&["delete", "service", "web"]);
         wait_announced(&cluster, &[]);
@@ -105,16 +98,22 @@ fn metrics_count_what_the_client_sees_for_both_families() {
     }
 }
 
-/// What a node's speaker counts.
-fn of_node(cluster: &Cluster, node: &str) -> Result<String, String> {
-    metrics(cluster, node, "127.0.0.1:9481")
+/// How many requests for its addresses of a family a node has heard, and how many announcements it has sent.
+fn told(cluster: &Cluster, node: &str, family: &str) -> (u64, u64) {
+    let (protocol, kind) =
+        if family == "ipv6" { ("ndp", "unsolicited-advertisement") } else { ("arp", "arp-announcement") };
+    let metrics = cluster.speaker_metrics(node).expect("it answers");
+    let of = |thing: &str, label: &str| {
+        counted(&metrics, &format!("ferrolb_l2_{thing}_total{{interface=\"eth0\",{label}}}"))
+    };
+    (of("requests", &format!("protocol=\"{protocol}\"")), of("announcements", &format!("kind=\"{kind}\"")))
 }
 
 /// How many questions of a family each node has answered.
 fn answers(cluster: &Cluster, family: &str) -> BTreeMap<String, u64> {
     let protocol = if family == "ipv6" { "ndp" } else { "arp" };
     let series = format!("ferrolb_l2_responses_total{{interface=\"eth0\",protocol=\"{protocol}\"}}");
-    let of = |node: &String| counted(&of_node(cluster, node).expect("it answers"), &series);
+    let of = |node: &String| counted(&cluster.speaker_metrics(node).expect("it answers"), &series);
     cluster.lab.node_names().into_iter().map(|node| (node.clone(), of(&node))).collect()
 }
 
@@ -123,7 +122,7 @@ fn wait_announced(cluster: &Cluster, expected: &[&str]) {
     eventually(&format!("{expected:?} count a Service that they announce"), || {
         let mut found = Vec::new();
         for node in cluster.lab.node_names() {
-            if counted(&of_node(cluster, &node)?, "ferrolb_plan_announced ") > 0 {
+            if counted(&cluster.speaker_metrics(&node)?, "ferrolb_plan_announced ") > 0 {
                 found.push(node);
             }
         }

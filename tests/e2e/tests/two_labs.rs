@@ -38,7 +38,7 @@ fn a_cluster_of_ipv6_alone_lives_beside_another() {
     second.wait_addresses("six", &["fd00:100::240"]);
     assert!(second.curl("http://[fd00:100::240]").starts_with("You've hit rs-web-v1-"));
     eventually("one node announces it", || second.announcer_now("six"));
-    let gap = second.longest_gap("http://[fd00:100::240]", || {
+    let seen = second.disturbed("http://[fd00:100::240]", || {
         let announcer = second.announcer("six");
         second.kubectl(&[
             "label",
@@ -51,6 +51,6 @@ fn a_cluster_of_ipv6_alone_lives_beside_another() {
             node => Ok(node),
         });
     });
-    say(&format!("longest gap while an IPv6 address moved: {:.2} s", gap.as_secs_f64()));
+    say(&format!("longest gap while an IPv6 address moved: {:.2} s", seen.longest_gap.as_secs_f64()));
     assert!(first.curl_once("http://192.168.100.240").is_ok(), "lab {LAB_DEFAULT} goes on");
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use ferrolb_plan::ownership::YIELD_MAX;
 use ferrolb_vocab::Instant;
 
 use crate::network::Node;
@@ -12,6 +13,11 @@ use crate::network::Node;
 /// The longest that two nodes that hear each other may both answer for an address: detection and
 /// revival of the peer, and one claim each way. Longer is no hand-over.
 pub const HANDOVER_MAX: Duration = Duration::from_secs(1);
+/// As [`HANDOVER_MAX`], while packets are lost everywhere, also those that say who lives and owns what, or
+/// while a Node is deleted: nobody calls a speaker that was taken for dead by then, and it waits so long.
+pub const HINDERED_HANDOVER_MAX: Duration = YIELD_MAX.saturating_add(Duration::from_millis(50));
+/// In a move that its old owner knows of, both answer until one datagram has arrived.
+pub const PLANNED_HANDOVER_MAX: Duration = Duration::from_millis(50);
 /// After the last fault, everything is settled within this time: a peer that was taken for dead
 /// counts again, what it owns is known, and who has to yield has done so
 /// ([`ferrolb_plan::ownership::YIELD_MAX`] is for API servers that lag, not for networks).
@@ -46,6 +52,8 @@ pub struct Monitor {
     /// The addresses that were answered for, if a gap is a violation.
     must_stay: Option<BTreeSet<IpAddr>>,
     longest_double: Duration,
+    /// Until when something hindered hand-overs.
+    hindered_until: Instant,
 }
 
 /// The answers at one moment.
@@ -55,6 +63,8 @@ pub struct Answers {
     pub owners: BTreeMap<IpAddr, Vec<Node>>,
     /// By address, whether two of them hear each other.
     pub doubled: BTreeSet<IpAddr>,
+    /// Whether packets are lost, or a Node is deleted.
+    pub is_hindered: bool,
 }
 
 impl Monitor {
@@ -71,11 +81,15 @@ impl Monitor {
         for (address, since) in &self.double_since {
             let lasted = now.saturating_since(*since);
             self.longest_double = self.longest_double.max(lasted);
-            if lasted > HANDOVER_MAX {
+            let unhindered = now.saturating_since(self.hindered_until.max(*since));
+            if lasted > HINDERED_HANDOVER_MAX || unhindered > HANDOVER_MAX {
                 let owners = answers.owners.get(address).cloned().unwrap_or_default();
                 let what = format!("nodes {owners:?} hear each other and have both answered for {lasted:?}");
                 return Err(Violation { at: now, address: *address, what });
             }
+        }
+        if answers.is_hindered {
+            self.hindered_until = now;
         }
         self.double_since.retain(|address, _| answers.doubled.contains(address));
         for address in &answers.doubled {
@@ -91,6 +105,12 @@ impl Monitor {
             }
         }
         Ok(())
+    }
+
+    /// For how long two that hear each other have answered for `address`.
+    #[must_use]
+    pub fn doubled_for(&self, address: IpAddr, now: Instant) -> Duration {
+        self.double_since.get(&address).map_or(Duration::ZERO, |since| now.saturating_since(*since))
     }
 
     /// The longest that two answered together.

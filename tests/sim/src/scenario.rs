@@ -21,20 +21,34 @@ pub enum Fault {
     Resume(Node),
     /// The process is asked to end (SIGTERM), and ends.
     Leave(Node),
+    /// Another process on the node takes over from the one that runs.
+    Follow(Node),
     /// One direction between two nodes is cut.
     Cut(Node, Node),
     /// It is mended.
     Mend(Node, Node),
+    /// The clock of a node is set back, which the number of its next process comes from.
+    SetBack(Node),
     /// A node hears nobody and is heard by nobody.
     Isolate(Node),
     /// It is among the others again.
     Rejoin(Node),
+    /// The node's interface loses carrier, and so its node everybody; or has it again.
+    Unplug(Node, bool),
+    /// The nodes whose bits are set are separated from the others, until there are none.
+    Split(u64),
     /// So many of a thousand packets are lost everywhere.
     Lose(u64),
+    /// Packets are up to so many milliseconds late, and overtake each other.
+    Slow(u64),
     /// The node is marked to be drained, or not any more.
     Drain(Node, bool),
     /// The node is labelled to be excluded, or not any more.
     Exclude(Node, bool),
+    /// The advertisement does not select the node any more, or does again.
+    Unselect(Node, bool),
+    /// The Node object is deleted, or made again.
+    Delete(Node, bool),
 }
 
 /// A cluster and what happens to it.
@@ -46,12 +60,27 @@ pub struct Scenario {
     pub nodes: usize,
     /// How many addresses.
     pub addresses: usize,
+    /// What the user asks for beyond the default.
+    pub wish: Wish,
     /// How long a change of the API server needs to each node, at most, in milliseconds.
     pub lag_millis: u64,
     /// How many watch each speaker, beside the next owners of its addresses.
     pub watching: Watching,
     /// What happens when.
     pub faults: Vec<(Instant, Fault)>,
+}
+
+/// What an advertisement and its Services can ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Services have two addresses each.
+    pub pairs: bool,
+    /// They may have different owners.
+    pub spread: bool,
+    /// The first in the order owns them whenever it can.
+    pub failback: bool,
+    /// This node rather than others.
+    pub preferred: Option<Node>,
 }
 
 /// Nothing happens before: the first owners have settled by then.
@@ -80,8 +109,8 @@ impl Scenario {
         scenario.sorted()
     }
 
-    /// One node is cut off for so long that it has to notice, sometimes in a network that loses packets, and
-    /// comes back.
+    /// One node is cut off for so long that it has to notice, sometimes in a network that loses packets, or all
+    /// are, and come back.
     #[must_use]
     pub fn cut_off(seed: u64) -> Self {
         let mut random = Random::new(seed);
@@ -92,7 +121,10 @@ impl Scenario {
         if random.chance(300) {
             scenario.for_a_while((START, ends), Fault::Lose(10), Fault::Lose(0));
         }
-        scenario.for_a_while((begins, ends), Fault::Isolate(node), Fault::Rejoin(node));
+        let all = random.chance(200);
+        for node in (0..scenario.nodes).filter(|one| all || *one == node) {
+            scenario.for_a_while((begins, ends), Fault::Isolate(node), Fault::Rejoin(node));
+        }
         scenario.sorted()
     }
 
@@ -105,7 +137,10 @@ impl Scenario {
         let moves = [
             (Fault::Drain(node, true), Fault::Drain(node, false)),
             (Fault::Exclude(node, true), Fault::Exclude(node, false)),
+            (Fault::Unselect(node, true), Fault::Unselect(node, false)),
+            (Fault::Delete(node, true), Fault::Delete(node, false)),
             (Fault::Leave(node), Fault::Start(node)),
+            (Fault::Follow(node), Fault::Follow(node)),
         ];
         let (begin, end) = *random.one_of(&moves);
         scenario.at(START + random.millis(0..200), begin);
@@ -115,10 +150,19 @@ impl Scenario {
 
     fn of(seed: u64, random: &mut Random, nodes: std::ops::Range<u64>) -> Self {
         let small = |number: u64| usize::try_from(number).expect("small");
+        let nodes = random.within(nodes);
+        let preferred = small(random.within(0..nodes));
+        let wish = Wish {
+            pairs: random.chance(300),
+            spread: random.chance(300),
+            failback: random.chance(150),
+            preferred: random.chance(150).then_some(preferred),
+        };
         Self {
             seed,
-            nodes: small(random.within(nodes)),
+            nodes: small(nodes),
             addresses: small(random.within(1..6)),
+            wish,
             lag_millis: random.within(1..200),
             watching: Watching::default(),
             faults: Vec::new(),
@@ -136,7 +180,7 @@ impl Scenario {
     fn add_fault(&mut self, random: &mut Random, begins: Duration, ends: Duration) {
         let node = self.any_node(random);
         let other = (node + 1 + self.any_node(random) % (self.nodes - 1)) % self.nodes;
-        match random.within(0..9) {
+        match random.within(0..15) {
             0 => {
                 self.at(begins, Fault::Crash(node));
                 if random.chance(500) {
@@ -153,6 +197,23 @@ impl Scenario {
             5 => self.for_a_while((begins, ends), Fault::Drain(node, true), Fault::Drain(node, false)),
             6 => self.for_a_while((begins, ends), Fault::Exclude(node, true), Fault::Exclude(node, false)),
             7 => self.for_a_while((begins, ends), Fault::Leave(node), Fault::Start(node)),
+            8 => self.for_a_while((begins, ends), Fault::Unselect(node, true), Fault::Unselect(node, false)),
+            9 => self.for_a_while((begins, ends), Fault::Delete(node, true), Fault::Delete(node, false)),
+            10 => {
+                if random.chance(300) {
+                    self.at(begins, Fault::SetBack(node));
+                }
+                self.at(begins, Fault::Follow(node));
+            }
+            11 => {
+                let late = *random.one_of(&[20, 80, 200]);
+                self.for_a_while((begins, ends), Fault::Slow(late), Fault::Slow(0));
+            }
+            12 => {
+                let beyond = random.within(1..(1 << self.nodes) - 1);
+                self.for_a_while((begins, ends), Fault::Split(beyond), Fault::Split(0));
+            }
+            13 => self.for_a_while((begins, ends), Fault::Unplug(node, true), Fault::Unplug(node, false)),
             _ => {
                 self.at(begins, Fault::Crash(node));
                 self.at(begins + Duration::from_millis(30), Fault::Start(node));

@@ -8,7 +8,7 @@ use ferrolb_cluster::speaker::SpeakerView;
 use ferrolb_l2::{Gateway, GatewayProbe};
 use ferrolb_liveness::{Key, KeyRing, Mesh, Timing, Transmit, Watching};
 use ferrolb_plan::{Action, Exclusions, Ownership};
-use ferrolb_vocab::{Instant, Link, LinkAddress, LinkFlag, MacAddr, NodeName};
+use ferrolb_vocab::{Epoch, Instant, Link, LinkAddress, LinkFlag, MacAddr, NodeName};
 
 use crate::network::Node;
 
@@ -28,6 +28,7 @@ pub struct Speaker {
     /// Since when the gateway is silent, as the last pass knew it.
     silent_since: Option<Instant>,
     asks_gateway: bool,
+    has_carrier: bool,
     stage: Stage,
 }
 
@@ -85,6 +86,15 @@ pub fn name(node: Node) -> NodeName {
     NodeName::from(format!("node-{node}"))
 }
 
+/// The node of a name.
+fn node_named(name: &NodeName) -> Node {
+    name.as_str().trim_start_matches("node-").parse().expect("a name of a simulation")
+}
+
+fn peers<'a>(nodes: impl IntoIterator<Item = &'a NodeName>) -> BTreeMap<NodeName, Vec<SocketAddr>> {
+    nodes.into_iter().map(|name| (name.clone(), vec![address(node_named(name))])).collect()
+}
+
 /// The address of a node's mesh.
 #[must_use]
 pub fn address(node: Node) -> SocketAddr {
@@ -102,17 +112,22 @@ pub fn node_at(address: SocketAddr) -> Option<Node> {
 }
 
 impl Speaker {
-    /// The speaker of `node` among `nodes`, in its `incarnation`th run, watched by so many.
+    /// The speaker of `node` among the `nodes` it has seen, in its `incarnation`th run, watched by so many.
     ///
     /// # Panics
     /// Never: the names and keys of a simulation are good.
     #[must_use]
-    pub fn new(node: Node, nodes: usize, (incarnation, watching): (u64, Watching), now: Instant) -> Self {
+    pub fn new(
+        node: Node,
+        nodes: &[NodeName],
+        (incarnation, watching): (u64, Watching),
+        now: Instant,
+    ) -> Self {
         let key = Key::new(b"the key of a simulation").expect("long enough");
         let keys = KeyRing::new(key, Vec::new()).expect("one key");
         let mut mesh = Mesh::new(name(node), incarnation, Timing::default(), keys).expect("a node's name");
         mesh = mesh.watched_by(watching);
-        mesh.set_peers((0..nodes).map(|peer| (name(peer), vec![address(peer)])).collect(), now);
+        mesh.set_peers(peers(nodes), now);
         Self {
             mesh,
             decider: Decider::new(name(node), Exclusions::default(), false),
@@ -123,6 +138,7 @@ impl Speaker {
             gateway: GatewayProbe::new(gateway(node), now),
             silent_since: None,
             asks_gateway: false,
+            has_carrier: true,
             stage: Stage::Starting,
         }
     }
@@ -133,6 +149,13 @@ impl Speaker {
         self.mesh.handle_packet(from, octets, now).ok();
     }
 
+    /// Its interface has carrier from now on, or has none.
+    pub const fn set_carrier(&mut self, has_carrier: bool) {
+        self.has_carrier = has_carrier;
+        // What the last pass knew is not so any more.
+        self.revision = None;
+    }
+
     /// The gateway has answered.
     pub fn hear_gateway(&mut self, now: Instant) {
         self.gateway.handle_answer(GATEWAY_MAC, now);
@@ -141,6 +164,23 @@ impl Speaker {
     /// Whether it has asked the gateway since the last call.
     pub fn asked_gateway(&mut self) -> bool {
         std::mem::take(&mut self.asks_gateway)
+    }
+
+    /// Another process of its node takes over from it: what it owns, and what it sends to say so. One that
+    /// was asked to end and found no successor by then has none.
+    pub fn hand_over(&mut self, now: Instant) -> Option<(BTreeMap<IpAddr, Epoch>, Vec<Transmit>)> {
+        if self.stage != Stage::Serving {
+            return None;
+        }
+        let mut sent = Vec::new();
+        self.mesh.hand_over(now);
+        self.drain(&mut sent);
+        Some((self.decider.estate(), sent))
+    }
+
+    /// Owns what the process before it owned.
+    pub fn inherit(&mut self, estate: BTreeMap<IpAddr, Epoch>) {
+        self.decider.inherit(estate);
     }
 
     /// It was asked to end; its successor is another process, later.
@@ -211,9 +251,12 @@ impl Speaker {
 
     fn pass(&mut self, seen: Seen<'_>, now: Instant) {
         self.silent_since = self.gateway.silent_since();
+        if self.view != seen.number {
+            self.mesh.set_peers(peers(seen.view.nodes.keys()), now);
+        }
         let facts = Facts {
             now,
-            links: vec![eth0()],
+            links: vec![eth0(self.has_carrier)],
             alive: self.mesh.alive(),
             ownership: Ownership {
                 held: BTreeMap::new(),
@@ -255,14 +298,17 @@ fn gateway(node: Node) -> Gateway {
     Gateway { address: gateway.into(), own: address(node).ip(), mac: MacAddr([2, 0, 0, 0, 0, 1]) }
 }
 
-fn eth0() -> Link {
+fn eth0(has_carrier: bool) -> Link {
     let address = Ipv4Addr::new(192, 168, 100, 1).into();
     let prefix = "192.168.100.0/24".parse().expect("a prefix");
     Link {
         index: 2,
         name: "eth0".into(),
         mac: Some(MacAddr([2, 0, 0, 0, 0, 1])),
-        flags: [LinkFlag::Up, LinkFlag::Carrier, LinkFlag::Broadcast].into(),
+        flags: [LinkFlag::Up, LinkFlag::Broadcast]
+            .into_iter()
+            .chain(has_carrier.then_some(LinkFlag::Carrier))
+            .collect(),
         addresses: vec![LinkAddress { address, prefix }],
     }
 }

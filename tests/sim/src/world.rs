@@ -1,15 +1,15 @@
 //! All speakers, the network between them, and time.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ferrolb_liveness::Transmit;
 use ferrolb_plan::Node as PlanNode;
-use ferrolb_vocab::Instant;
+use ferrolb_vocab::{Epoch, Instant, NodeName};
 
-use crate::cluster::{addresses, cluster};
-use crate::monitor::{Answers, CUT_OFF_MAX, Monitor, SETTLED_AFTER, Violation};
+use crate::cluster::{addresses, cluster, is_selected, object};
+use crate::monitor::{Answers, CUT_OFF_MAX, Monitor, PLANNED_HANDOVER_MAX, SETTLED_AFTER, Violation};
 use crate::network::{Network, Node};
 use crate::random::Random;
 use crate::scenario::{Fault, Scenario};
@@ -43,13 +43,16 @@ pub struct World {
 #[derive(Debug, Default)]
 struct Host {
     speaker: Option<Speaker>,
-    runs: u64,
+    /// Grows with every process, and is set back.
+    clock: u64,
     is_paused: bool,
     /// What arrived meanwhile; a socket's buffer holds more.
     waiting: Vec<(SocketAddr, Vec<u8>)>,
     seen: ViewNumber,
     /// Since when it hears nobody, and is heard by nobody.
     isolated: Option<Instant>,
+    /// Its interface has no carrier.
+    is_unplugged: bool,
     /// The wake-up that counts; others were overtaken.
     wakes: Option<Instant>,
 }
@@ -83,7 +86,8 @@ impl World {
     #[must_use]
     pub fn new(scenario: Scenario) -> Self {
         let random = Random::new(scenario.seed ^ 0x5eed);
-        let hosts = (0..scenario.nodes).map(|_| Host::default()).collect();
+        let host = |_| Host { clock: 1 << 48, ..Host::default() };
+        let hosts = (0..scenario.nodes).map(host).collect();
         let views = vec![cluster(&scenario)];
         let mut world = Self {
             random,
@@ -199,24 +203,60 @@ impl World {
             Fault::Mend(from, to) => self.network.set_cut(from, to, false),
             Fault::Isolate(node) => self.isolate(node, true),
             Fault::Rejoin(node) => self.isolate(node, false),
+            Fault::Follow(node) => self.follow(node),
+            Fault::SetBack(node) => self.hosts[node].clock -= 1 << 32,
+            Fault::Unplug(node, is_unplugged) => {
+                self.network.set_isolated(node, is_unplugged);
+                self.hosts[node].is_unplugged = is_unplugged;
+                if let Some(speaker) = &mut self.hosts[node].speaker {
+                    speaker.set_carrier(!is_unplugged);
+                }
+                self.step(node);
+            }
+            Fault::Split(beyond) => self.network.split(beyond),
             Fault::Lose(per_mille) => self.network.set_loss(per_mille),
+            Fault::Slow(millis) => self.network.set_queues(Duration::from_millis(millis)),
             Fault::Drain(node, draining) => self.change(node, |object| object.draining = draining),
             Fault::Exclude(node, excluded) => self.change(node, |object| object.excluded = excluded),
+            Fault::Unselect(node, is_unselected) => {
+                self.change(node, |one| one.labels = object(node, !is_unselected).labels);
+            }
+            Fault::Delete(node, true) => self.change_nodes(|nodes| drop(nodes.remove(&name(node)))),
+            Fault::Delete(node, false) => {
+                self.change_nodes(|nodes| drop(nodes.insert(name(node), object(node, true))));
+            }
         }
     }
 
     fn start(&mut self, node: Node) {
-        let nodes = self.hosts.len();
-        let newest = self.newest_view();
-        let host = &mut self.hosts[node];
-        if host.speaker.is_none() {
-            host.runs += 1;
-            host.is_paused = false;
-            host.waiting.clear();
-            host.seen = newest;
-            host.speaker = Some(Speaker::new(node, nodes, (host.runs, self.scenario.watching), self.now));
-            self.step(node);
+        if self.hosts[node].speaker.is_none() {
+            self.run_speaker(node, BTreeMap::new());
         }
+    }
+
+    fn follow(&mut self, node: Node) {
+        let host = &mut self.hosts[node];
+        let speaker = host.speaker.as_mut().filter(|_| !host.is_paused);
+        let Some((estate, sent)) = speaker.and_then(|speaker| speaker.hand_over(self.now)) else { return };
+        for transmit in sent {
+            self.send(node, transmit);
+        }
+        self.run_speaker(node, estate);
+    }
+
+    fn run_speaker(&mut self, node: Node, estate: BTreeMap<IpAddr, Epoch>) {
+        let newest = self.newest_view();
+        let names: Vec<NodeName> = self.newest().nodes.keys().cloned().collect();
+        let host = &mut self.hosts[node];
+        host.clock += 1;
+        host.is_paused = false;
+        host.waiting.clear();
+        host.seen = newest;
+        let mut speaker = Speaker::new(node, &names, (host.clock, self.scenario.watching), self.now);
+        speaker.inherit(estate);
+        speaker.set_carrier(!host.is_unplugged);
+        host.speaker = Some(speaker);
+        self.step(node);
     }
 
     fn resume(&mut self, node: Node) {
@@ -233,16 +273,18 @@ impl World {
 
     fn isolate(&mut self, node: Node, isolated: bool) {
         self.hosts[node].isolated = isolated.then_some(self.now);
-        for other in (0..self.hosts.len()).filter(|other| *other != node) {
-            let is_cut = isolated || self.hosts[other].isolated.is_some();
-            self.network.set_cut(node, other, is_cut);
-            self.network.set_cut(other, node, is_cut);
-        }
+        self.network.set_isolated(node, isolated);
     }
 
     fn change(&mut self, node: Node, change: impl FnOnce(&mut PlanNode)) {
-        let mut view = self.views.last().expect("there is a first").clone();
-        change(view.nodes.get_mut(&name(node)).expect("every node is there"));
+        self.change_nodes(|nodes| {
+            nodes.entry(name(node)).and_modify(change);
+        });
+    }
+
+    fn change_nodes(&mut self, change: impl FnOnce(&mut BTreeMap<NodeName, PlanNode>)) {
+        let mut view = self.newest().clone();
+        change(&mut view.nodes);
         self.views.push(view);
         let number = self.newest_view();
         for observer in 0..self.hosts.len() {
@@ -281,18 +323,22 @@ impl World {
         for transmit in sent {
             self.send(node, transmit);
         }
-        if asked_gateway && self.hosts[node].isolated.is_none() {
+        if asked_gateway {
             for delay in self.network.carry(&mut self.random, (node, GATEWAY)) {
                 self.schedule(self.now + delay, Event::Gateway(node));
             }
         }
     }
 
-    /// A node that is cut off for long answers nobody.
+    /// A node that is cut off for long answers nobody, and one without carrier at no time.
     fn check_isolated(&self) -> Result<(), Violation> {
         for (node, host) in self.hosts.iter().enumerate().filter(|(_, host)| !host.is_paused) {
             let is_long = host.isolated.is_some_and(|since| self.now.saturating_since(since) > CUT_OFF_MAX);
             let answer = host.speaker.iter().flat_map(Speaker::answers).next();
+            if let Some(address) = answer.filter(|_| host.is_unplugged) {
+                let what = format!("node {node} has no carrier, and answers");
+                return Err(Violation { at: self.now, address: *address, what });
+            }
             if let Some(address) = answer.filter(|_| is_long) {
                 let what = format!("node {node} is cut off for more than {CUT_OFF_MAX:?}, and answers");
                 return Err(Violation { at: self.now, address: *address, what });
@@ -314,13 +360,17 @@ impl World {
         self.events.insert((at, self.events_made), event);
     }
 
+    fn newest(&self) -> &SpeakerViewParts {
+        self.views.last().expect("there is a first")
+    }
+
     fn newest_view(&self) -> ViewNumber {
         self.views.len() as ViewNumber - 1
     }
 
     /// A process that is stopped answers nothing, and one that is dead neither.
     fn answers(&self) -> Answers {
-        let mut answers = Answers::default();
+        let mut answers = Answers { is_hindered: self.is_hindered(), ..Answers::default() };
         for (node, host) in self.hosts.iter().enumerate().filter(|(_, host)| !host.is_paused) {
             for address in host.speaker.iter().flat_map(Speaker::answers) {
                 answers.owners.entry(*address).or_default().push(node);
@@ -335,12 +385,18 @@ impl World {
         answers
     }
 
-    /// Exactly one owner for each address while there is anybody who may have it.
+    fn is_hindered(&self) -> bool {
+        self.network.is_lossy() || self.newest().nodes.len() < self.hosts.len()
+    }
+
+    /// Exactly one owner for each address while there is anybody who may have it, but for a move that was asked
+    /// for and is under way.
     fn check_settled(&self) -> Result<(), Violation> {
-        let view = self.views.last().expect("there is a first");
         let may_own = |node: Node, host: &Host| {
-            let object = &view.nodes[&name(node)];
-            host.speaker.is_some() && !host.is_paused && !object.excluded
+            let object = self.newest().nodes.get(&name(node));
+            host.speaker.is_some()
+                && !host.is_paused
+                && object.is_some_and(|object| is_selected(object) && !object.excluded)
         };
         if !self.hosts.iter().enumerate().any(|(node, host)| may_own(node, host)) {
             return Ok(());
@@ -348,7 +404,8 @@ impl World {
         let answers = self.answers();
         for address in addresses(&self.scenario) {
             let owners = answers.owners.get(&address).cloned().unwrap_or_default();
-            if owners.len() != 1 {
+            let is_moving = || self.monitor.doubled_for(address, self.now) < PLANNED_HANDOVER_MAX;
+            if owners.len() != 1 && !(owners.len() == 2 && is_moving()) {
                 let what = format!("everything should be settled, and nodes {owners:?} answer");
                 return Err(Violation { at: self.now, address, what });
             }

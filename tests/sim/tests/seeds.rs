@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ferrolb_sim::monitor::PLANNED_HANDOVER_MAX;
 use ferrolb_sim::scenario::START;
 use ferrolb_sim::world::Outcome;
 use ferrolb_sim::{Scenario, World};
@@ -32,7 +33,11 @@ fn cut_off(seed: u64) -> Result<Outcome, String> {
 fn planned(seed: u64) -> Result<Outcome, String> {
     let mut world = World::new(Scenario::planned(seed));
     world.forbid_gaps(Instant::from_origin(START));
-    world.run()
+    let outcome = world.run()?;
+    if outcome.longest_double > PLANNED_HANDOVER_MAX {
+        return Err(format!("seed {seed}: two answered for {:?}", outcome.longest_double));
+    }
+    Ok(outcome)
 }
 
 /// Runs `count` seeds on all processors; what the longest hand-over was.

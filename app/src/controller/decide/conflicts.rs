@@ -86,7 +86,7 @@ const fn state(conflict: &HostConflict) -> Option<&'static str> {
     match conflict.state {
         ConflictState::Occupied => Some("occupied"),
         ConflictState::Contested => Some("contested"),
-        ConflictState::Released => None,
+        ConflictState::Avoided | ConflictState::Released => None,
     }
 }
 
@@ -97,7 +97,9 @@ fn text(address: IpAddr, conflict: &HostConflict) -> String {
         None => mac.to_string(),
     };
     let what = match state {
-        ConflictState::Occupied => "has the address, so that it is not announced until it is free",
+        ConflictState::Occupied | ConflictState::Avoided => {
+            "has the address, so that it is not announced until it is free"
+        }
         ConflictState::Contested | ConflictState::Released => {
             "claims the address too, so that some clients may reach the wrong one"
         }

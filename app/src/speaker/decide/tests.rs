@@ -2,6 +2,8 @@ use super::*;
 use ferrolb_plan::{Advertisements, L2Advertisement, Node, Ownership, Pool, Service, ServingEndpoints};
 use ferrolb_vocab::{Epoch, Instant, Labels, LinkAddress, MacAddr, ObjectName};
 
+mod network;
+
 fn key() -> ServiceKey {
     ServiceKey::new("default", "web")
 }
@@ -50,10 +52,31 @@ fn facts() -> Facts {
         links: vec![eth0],
         alive: ["worker2".into()].into(),
         ownership: Ownership { is_settled: true, ..Ownership::default() },
-        occupied: Vec::new(),
-        gateway_silent_since: None,
         pod: "speaker-x".into(),
+        ..Facts::default()
     }
+}
+
+/// The same after the address was announced by a node that is dead.
+fn facts_of_heir() -> Facts {
+    let highest = [("192.168.100.240".parse().unwrap(), Epoch::FIRST)].into();
+    Facts { ownership: Ownership { highest, ..facts().ownership }, ..facts() }
+}
+
+/// The Service's address on eth0.
+fn place() -> (IpAddr, InterfaceName) {
+    ("192.168.100.240".parse().unwrap(), "eth0".into())
+}
+
+fn ms(ms: u64) -> Instant {
+    Instant::from_origin(std::time::Duration::from_millis(ms))
+}
+
+/// What the driver says when a host has the address.
+fn occupied(now: Instant, facts: Facts) -> Facts {
+    let (address, interface) = place();
+    let occupied = vec![Conflict { address, mac: MacAddr([2, 0, 0, 0, 0, 9]), node: None, interface }];
+    Facts { now, unproven: [place()].into(), occupied, ..facts }
 }
 
 fn decider() -> Decider {
@@ -67,12 +90,13 @@ fn told(pass: &Pass) -> Vec<&str> {
 #[test]
 fn gaining_a_service_acts_tells_and_reports_once() {
     let mut decider = decider();
-    let pass = decider.decide(view(), &facts());
+    let pass = decider.decide(view(), &facts_of_heir());
     assert_eq!(pass.actions.len(), 1);
     assert_eq!(told(&pass), ["announcing from node \"master\" with protocol \"layer2\""]);
-    assert_eq!(pass.report.announced, [(key(), BTreeSet::new())].into(), "no interface was chosen by name");
+    let announced = AnnouncedService { interfaces: BTreeSet::new(), is_whole: true };
+    assert_eq!(pass.report.announced, [(key(), announced)].into(), "no interface was chosen by name");
     assert_eq!(pass.report.node_uid.as_deref(), Some("uid"));
-    let again = decider.decide(view(), &facts());
+    let again = decider.decide(view(), &facts_of_heir());
     assert!(again.actions.is_empty() && again.notices.is_empty());
     assert_eq!(again.report, pass.report);
 }
@@ -119,9 +143,9 @@ fn a_missing_interface_is_told_and_nothing_is_announced() {
 #[test]
 fn named_interfaces_are_reported_by_name() {
     let interfaces: BTreeSet<_> = ["eth0".into(), "eth9".into()].into();
-    let pass =
-        decider().decide(advertised(L2Advertisement { interfaces, ..L2Advertisement::default() }), &facts());
-    assert_eq!(pass.report.announced, [(key(), ["eth0".into()].into())].into());
+    let pass = decider()
+        .decide(advertised(L2Advertisement { interfaces, ..L2Advertisement::default() }), &facts_of_heir());
+    assert_eq!(pass.report.announced[&key()].interfaces, ["eth0".into()].into());
 }
 
 #[test]
@@ -148,15 +172,15 @@ fn beside_metallbs_speakers_nothing_is_announced() {
     };
     let mut decider = decider();
     assert_eq!(
-        decider.decide(beside(&[], &["controller-a"]), &facts()).actions.len(),
+        decider.decide(beside(&[], &["controller-a"]), &facts_of_heir()).actions.len(),
         1,
         "it announces nothing"
     );
-    let pass = decider.decide(beside(&["speaker-b"], &[]), &facts());
+    let pass = decider.decide(beside(&["speaker-b"], &[]), &facts_of_heir());
     assert_eq!(pass.actions, [Action::Withdraw("192.168.100.240".parse().unwrap())]);
     assert!(pass.report.announced.is_empty() && decider.verdicts().is_empty());
     assert!(!pass.report.node_state.links.is_empty(), "the node goes on to report itself");
-    let pass = decider.decide(beside(&[], &[]), &facts());
+    let pass = decider.decide(beside(&[], &[]), &facts_of_heir());
     assert_eq!(told(&pass), ["announcing from node \"master\" with protocol \"layer2\""]);
 }
 
@@ -168,25 +192,81 @@ fn an_address_that_the_owner_before_found_to_be_a_hosts_is_asked_for_again() {
         decider
     };
     let address = "192.168.100.240".parse().unwrap();
-    assert_eq!(heir().decide(view(), &facts()).never_announced, BTreeSet::new());
+    assert_eq!(heir().decide(view(), &facts()).to_probe, BTreeSet::new());
     let found = SpeakerView { occupied: [address].into(), ..view() };
-    assert_eq!(heir().decide(found, &facts()).never_announced, [address].into());
+    assert_eq!(heir().decide(found, &facts()).to_probe, [address].into());
 }
 
 #[test]
-fn a_node_that_loses_all_peers_and_the_gateway_withdraws_and_takes_up_again_when_it_hears_one() {
+fn an_address_that_was_given_up_as_a_hosts_is_asked_for_again_under_whatever_epoch() {
+    let (address, _) = place();
     let mut decider = decider();
-    let at = |seconds| Instant::from_origin(std::time::Duration::from_secs(seconds));
-    assert_eq!(decider.decide(view(), &Facts { now: at(1), ..facts() }).actions.len(), 1);
-    let alone = Facts { now: at(2), alive: BTreeSet::new(), ..facts() };
-    let pass = decider.decide(view(), &alone);
-    assert!(pass.is_alone && pass.actions.is_empty(), "others may have died: {:?}", pass.actions);
-    let cut_off = Facts { now: at(5), gateway_silent_since: Some(at(1)), ..alone };
-    let withdrawn = decider.decide(view(), &cut_off).actions;
-    assert_eq!(withdrawn, [Action::Withdraw("192.168.100.240".parse().unwrap())]);
-    let heard = decider.decide(view(), &Facts { now: at(9), gateway_silent_since: None, ..cut_off.clone() });
-    assert!(heard.actions.is_empty(), "it waits until it knows what others own");
-    assert_eq!(heard.expires, Some(at(11)));
-    let back = decider.decide(view(), &Facts { now: at(11), gateway_silent_since: None, ..cut_off });
-    assert_eq!(back.actions.len(), 1);
+    assert_eq!(decider.decide(view(), &facts()).to_probe, [address].into(), "nobody ever owned it");
+    decider.decide(view(), &occupied(ms(100), facts()));
+    let mut idle = view();
+    idle.services.get_mut(&key()).unwrap().endpoints.any = false;
+    let pass = decider.decide(idle, &occupied(ms(5000), facts_of_heir()));
+    assert_eq!(pass.actions, [Action::Withdraw(address)]);
+    let pass = decider.decide(view(), &Facts { now: ms(9000), ..facts_of_heir() });
+    assert_eq!(pass.claims, [(address, Epoch::FIRST.next())].into());
+    assert_eq!(pass.to_probe, [address].into(), "it was never announced");
+    let states = |pass: &Pass| pass.report.node_state.links[0].conflicts.len();
+    assert_eq!(states(&pass), 1, "as long as nobody has answered the new question");
+    let pass = decider.decide(view(), &Facts { now: ms(9800), ..facts_of_heir() });
+    assert_eq!((states(&pass), pass.report.announced.len()), (0, 1));
+}
+
+#[test]
+fn a_service_is_told_and_reported_when_it_is_announced_and_not_while_its_address_is_asked_for() {
+    let mut decider = decider();
+    let mut decide = |facts: &Facts| {
+        let pass = decider.decide(view(), facts);
+        (pass.report.announced.len(), told(&pass).len(), decider.announced())
+    };
+    let at = |now| Facts { now: ms(now), ..facts() };
+    assert_eq!(decide(&at(0)), (0, 0, 0));
+    assert_eq!(decide(&at(1)), (0, 0, 0), "the driver does not know it yet");
+    let probing = |now| Facts { unproven: [place()].into(), ..at(now) };
+    assert_eq!(decide(&probing(900)), (0, 0, 0), "a fellow has answered once");
+    assert_eq!(decide(&occupied(ms(1800), facts())), (0, 0, 0));
+    assert_eq!(decide(&at(31_800)), (1, 1, 1), "the host gave it up");
+    assert_eq!(decide(&at(31_900)), (1, 0, 1));
+}
+
+#[test]
+fn on_an_interface_that_joins_an_address_is_asked_for_and_goes_on_being_announced_on_the_others() {
+    let mut decider = decider();
+    assert_eq!(decider.decide(view(), &facts_of_heir()).to_probe, BTreeSet::new(), "a takeover");
+    let mut with_eth1 = facts_of_heir();
+    with_eth1.links.push(Link { index: 3, name: "eth1".into(), ..with_eth1.links[0].clone() });
+    let pass = decider.decide(view(), &with_eth1);
+    let (address, eth0) = place();
+    let interfaces = [eth0, "eth1".into()].into();
+    assert_eq!(pass.actions, [Action::Announce { address, interfaces }]);
+    assert_eq!((pass.to_probe, pass.report.announced.len()), ([address].into(), 1));
+}
+
+#[test]
+fn of_spread_addresses_each_node_knows_that_it_has_not_all() {
+    let other: IpAddr = "192.168.100.241".parse().unwrap();
+    let spread = |spread| {
+        let mut view = advertised(L2Advertisement { spread, ..L2Advertisement::default() });
+        view.services.get_mut(&key()).unwrap().addresses.push(other);
+        view
+    };
+    let owns_other = Facts {
+        ownership: Ownership {
+            claims: [("worker2".into(), [(other, Epoch(7))].into())].into(),
+            ..facts_of_heir().ownership
+        },
+        ..facts_of_heir()
+    };
+    let whole = |spread_out, facts: &Facts| {
+        let report = decider().decide(spread(spread_out), facts).report;
+        (report.announced[&key()].is_whole, report.alive.contains(&"worker2".into()))
+    };
+    assert_eq!(whole(true, &owns_other), (false, true));
+    let alone = Facts { alive: BTreeSet::new(), ..facts_of_heir() };
+    assert_eq!(whole(true, &alone), (true, false));
+    assert_eq!(whole(false, &alone), (true, false));
 }

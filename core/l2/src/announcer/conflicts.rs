@@ -1,16 +1,37 @@
 //! Other stations that have, claim or want an address of ours.
 
+use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use ferrolb_vocab::{Instant, InterfaceName, MacAddr, NodeName};
 
 use super::Announcer;
-use crate::claim::{Evidence, Meaning, State, Station, is_due};
+use crate::claim::{Claim, Evidence, Meaning, State, Station, is_due};
 use crate::frames::Unasked;
 use crate::schedule::{CONFLICT_REPORT_INTERVAL, DEFEND_INTERVAL, FELLOW_PATIENCE, Probing};
 use crate::verdict::{Conflict, Event};
 
 impl Announcer {
+    /// Another node claimed `address` too, and has let go: hosts may have learned that it is there. It is
+    /// announced as if it were new, also where it was not used because that node had it; not where it is
+    /// still to be found out whether a host has it, nor where that has just begun.
+    pub fn reassert(&mut self, address: IpAddr, now: Instant) {
+        let was_fellows = |claim: &Claim| match claim.occupant {
+            Some(mac) => self.fellow(mac).is_some(),
+            None => claim.is_fellow_around(now),
+        };
+        let is_due = |claim: &Claim| match claim.state {
+            State::Waiting => false,
+            State::Probing(_) => was_fellows(claim),
+            State::Announced(schedule) => !schedule.has_just_begun(now),
+        };
+        let claims = self.claims.get(&address).into_iter().flatten().filter(|(_, claim)| is_due(claim));
+        let interfaces: Vec<_> = claims.map(|(interface, _)| interface.clone()).collect();
+        for interface in interfaces {
+            self.take_over(address, &interface, now);
+        }
+    }
+
     /// Judges that `interface` heard the station `mac` show `evidence` of having `address`, and acts.
     pub(super) fn hear(
         &mut self,
@@ -19,7 +40,7 @@ impl Announcer {
         interface: &InterfaceName,
         now: Instant,
     ) -> Meaning {
-        let station = Station { mac, is_fellow: self.fellow(mac).is_some(), evidence };
+        let station = Station { is_fellow: self.fellow(mac).is_some(), evidence };
         let Some(claim) = self.claim(address, interface) else { return Meaning::Nothing };
         let meaning = claim.judge(station, now);
         let is_probing = matches!(claim.state, State::Probing(_));

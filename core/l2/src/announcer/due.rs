@@ -7,17 +7,17 @@ use ferrolb_vocab::{Instant, InterfaceName};
 use super::Announcer;
 use crate::claim::{Start, State};
 use crate::frames::{self, Unasked};
-use crate::schedule::{PROBE_RETRY, Probing, Schedule};
+use crate::schedule::Schedule;
 use crate::verdict::{Event, Transmit};
 
 impl Announcer {
-    /// The driver could not send `transmit`. A probe that nobody heard proves nothing, so probing
-    /// starts over after [`PROBE_RETRY`]; an announcement is made up for by the next.
+    /// The driver could not send `transmit`. A probe that nobody heard proves nothing, so it is sent
+    /// again after [`PROBE_RETRY`](crate::schedule::PROBE_RETRY); an announcement is made up for by the next.
     pub fn handle_unsent(&mut self, transmit: &Transmit, now: Instant) {
         let Transmit { interface, address, .. } = transmit;
-        let is_probing = |state| matches!(state, State::Probing(_));
-        if self.claim(*address, interface).is_some_and(|claim| is_probing(claim.state)) {
-            self.enter(*address, interface, State::Probing(Probing::starting(now + PROBE_RETRY)));
+        let Some(claim) = self.claim(*address, interface) else { return };
+        if let State::Probing(probing) = claim.state {
+            self.enter(*address, interface, State::Probing(probing.without_last(now)));
         }
     }
 
@@ -32,7 +32,7 @@ impl Announcer {
                 self.send(address, interface, Unasked::Probe);
             }
             State::Announced(schedule) => {
-                let next = schedule.after(now, self.intervals.refresh);
+                let next = schedule.after(now, self.intervals.refresh_of(address));
                 self.enter(address, interface, State::Announced(next));
                 self.send(address, interface, Unasked::Announcement);
                 // Refreshing is for tables that already hold us, where either form will do.
@@ -45,13 +45,19 @@ impl Announcer {
 
     /// Nobody has answered: the address is ours, for as long as this node owns it.
     fn on_free(&mut self, address: IpAddr, interface: &InterfaceName, now: Instant) {
+        self.take_over(address, interface, now);
+        self.on_due(address, interface, now);
+    }
+
+    /// The address is in use on the interface, and announced from `now` on.
+    pub(super) fn take_over(&mut self, address: IpAddr, interface: &InterfaceName, now: Instant) {
         let Some(claim) = self.claim(address, interface) else { return };
         claim.start = Start::TakeOver;
         if claim.occupant.take().is_some() {
             self.tell(Event::Free { address, interface: interface.clone() });
         }
+        self.unproven.remove(&(address, interface.clone()));
         self.enter(address, interface, State::Announced(Schedule::starting(now)));
-        self.on_due(address, interface, now);
     }
 
     /// Queues a frame that nobody asked for; `false` if it is not.

@@ -283,12 +283,40 @@ fn an_address_is_announced_at_once_and_then_by_the_schedule() {
             assert_eq!(packet, expected);
         }
     }
-    for refresh in 1..=3 {
+    let (first, _) = announcer.poll_timeout().unwrap();
+    assert!((at(4500) + REFRESH_INTERVAL / 2..=at(4500) + REFRESH_INTERVAL).contains(&first));
+    for refresh in 0..3 {
         let (next, timer) = announcer.poll_timeout().unwrap();
         assert_eq!(timer, Timer::Refresh);
-        assert_eq!(next, at(4500) + REFRESH_INTERVAL * refresh);
+        assert_eq!(next, first + REFRESH_INTERVAL * refresh);
         let (_, transmits) = elapse(&mut announcer);
         assert_eq!(only(&transmits).kind, TransmitKind::ArpAnnouncement);
+    }
+}
+
+#[test]
+fn addresses_gained_together_are_refreshed_apart_so_that_one_gained_meanwhile_need_not_wait() {
+    let numbered = [
+        |host: u16| IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + u32::from(host))),
+        |host: u16| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, host)),
+    ];
+    for address in numbered {
+        let mut announcer = announcer();
+        for host in 0..5000 {
+            announcer.announce(address(host), &on(&["eth0"]), Start::TakeOver, at(0));
+        }
+        while announcer.poll_timeout().is_some_and(|(_, timer)| timer == Timer::Announce) {
+            elapse(&mut announcer);
+        }
+        let (mut window, mut sent) = (at(0), 0);
+        for _ in 0..10_000 {
+            let (now, transmits) = elapse(&mut announcer);
+            if now > window + ANNOUNCE_PACE {
+                (window, sent) = (now, 0);
+            }
+            sent += transmits.len();
+            assert!(sent <= ANNOUNCE_BATCH / 10, "{sent} within {ANNOUNCE_PACE:?} at {now:?}");
+        }
     }
 }
 

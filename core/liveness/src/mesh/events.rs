@@ -67,7 +67,7 @@ pub enum Rejected {
     /// It bears this speaker's own name.
     #[error("another speaker runs under this node's name; give each its own Node object's name")]
     OwnName,
-    /// It bears the name of no known node.
+    /// It bears the name of no known node, and no node is known yet, or too many such are heard already.
     #[error("node {0} is not known in this cluster")]
     UnknownNode(NodeName),
     /// It comes from an address that is none of the named node's.

@@ -7,8 +7,12 @@ use ferrolb_wire::mesh::{Body, ClaimsPage, Datagram, Heartbeat, Kind, Suspect};
 
 use super::{Event, Mesh, Rejected};
 use crate::peer::claims::PageOutcome;
+use crate::peer::outbox::Outbox;
 use crate::peer::refusals::Meaning;
 use crate::peer::{DeadReason, Peer, PeerState};
+
+/// Speakers on nodes that this one does not know, at a time. Others are not answered.
+pub(super) const STRANGERS_MAX: usize = 256;
 
 impl Mesh {
     /// A packet has come in from `src`. What kind it was, if it was listened to.
@@ -25,11 +29,15 @@ impl Mesh {
         if node == self.me.node() {
             return Err(Rejected::OwnName);
         }
-        let incarnation = self.incarnation;
-        let peer = self.peer(node)?;
-        if !peer.outbox.has_address(src.ip()) {
+        if self.peer(node).is_err() {
+            self.admit(node, src, now);
+        }
+        if !self.peer(node)?.outbox.has_address(src.ip()) {
             return Err(Rejected::ForeignSource(node.clone()));
         }
+        self.outdo_predecessor(datagram.echo);
+        let incarnation = self.incarnation;
+        let peer = self.peer(node)?;
         let greeting = peer.meet(&datagram, incarnation, now)?;
         let (is_mutual, has_departed) = (peer.is_mutual(), peer.has_departed(&datagram));
         self.greet(node, greeting, now);
@@ -47,6 +55,30 @@ impl Mesh {
             Body::Suspect(suspect) => self.handle_suspect(&datagram, suspect, now)?,
         }
         Ok(datagram.body.kind())
+    }
+
+    /// A speaker of this cluster, for it has the key, runs on `node`, which is no node any more, or not yet: who
+    /// got no answer would take this speaker for dead, and what it owns.
+    fn admit(&mut self, node: &NodeName, src: SocketAddr, now: Instant) {
+        let Some(peers) = &mut self.peers else { return };
+        if peers.values().filter(|peer| peer.is_stranger).count() < STRANGERS_MAX {
+            let outbox = Outbox::new(alloc::vec![src], self.past_sequence);
+            let mut peer = Peer::new(node, outbox, self.timing, now);
+            peer.is_stranger = true;
+            self.detection_due = self.detection_due.into_iter().chain(peer.deadline()).min();
+            self.revision += 1;
+            peers.insert(node.clone(), peer);
+        }
+    }
+
+    /// A peer knows this speaker in the incarnation `known`. If that is a later one than this, the clock
+    /// was set back since the process before this one started, and no peer would listen.
+    const fn outdo_predecessor(&mut self, known: u64) {
+        if known > self.incarnation
+            && let Some(next) = known.checked_add(1)
+        {
+            self.incarnation = next;
+        }
     }
 
     /// The kernel of the node at `dst` has returned a datagram of this speaker, because nobody
@@ -75,6 +107,7 @@ impl Mesh {
                 self.tell_death(&node, now);
                 self.events.push_back(Event::Dead { node, why: DeadReason::ProcessGone });
                 self.revision += 1;
+                self.forget_strangers();
             }
         }
         Ok(())
@@ -88,11 +121,15 @@ impl Mesh {
     ) -> Result<(), Rejected> {
         let node = datagram.sender.node();
         let peer = self.peer(node)?;
-        let before = (peer.is_leaving(), peer.claims.is_complete());
+        let before = (peer.is_leaving(), peer.claims.is_settled());
+        let goes_on = peer.goes_on(datagram);
         let change = peer.handle_heartbeat((datagram, heartbeat), now)?;
-        let after = (peer.is_leaving(), peer.claims.is_complete());
         let (ask, deadline) = (peer.claims.ask(now), peer.deadline());
+        let after = (peer.is_leaving(), peer.claims.is_settled());
         self.note_deadline(deadline);
+        if goes_on && change == Some(PeerState::Alive) {
+            self.returns += 1;
+        }
         match change {
             None | Some(PeerState::Unknown) => {}
             Some(PeerState::Alive) => self.events.push_back(Event::Alive(node.clone())),
@@ -117,6 +154,7 @@ impl Mesh {
         if self.peer(node)?.handle_leave(datagram, now)? {
             self.events.push_back(Event::Dead { node: node.clone(), why: DeadReason::Left });
             self.revision += 1;
+            self.forget_strangers();
         }
         Ok(())
     }
@@ -129,11 +167,11 @@ impl Mesh {
     ) -> Result<(), Rejected> {
         let node = datagram.sender.node();
         let peer = self.peer(node)?;
-        let was_complete = peer.claims.is_complete();
+        let was_settled = peer.claims.is_settled();
         let outcome = peer.claims.handle_page(datagram.incarnation, page, now);
         match outcome {
             PageOutcome::Old => return Err(Rejected::Duplicate),
-            PageOutcome::Kept if was_complete => self.revision += 1,
+            PageOutcome::Kept if was_settled => self.revision += 1,
             PageOutcome::Kept => {}
             PageOutcome::Complete => {
                 self.events.push_back(Event::ClaimsChanged(node.clone()));

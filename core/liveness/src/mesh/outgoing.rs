@@ -54,7 +54,10 @@ impl Mesh {
             if standing.is_watcher || self.has_turn(peer) {
                 letterhead.write(peer, self.heartbeat(standing), &mut self.transmits);
             }
-            if let Some(version) = peer.question(self.timing, now) {
+            let was_settled = peer.claims.is_settled();
+            let question = peer.question(self.timing, now);
+            self.revision += u64::from(was_settled != peer.claims.is_settled());
+            if let Some(version) = question {
                 letterhead.write(peer, Body::Ask { version }, &mut self.transmits);
             }
             if peer.state() == PeerState::Alive && self.is_in_time(peer, TOLD_INTERVAL) {
@@ -115,7 +118,10 @@ impl Mesh {
             return;
         }
         self.say_who_we_are(node);
-        if greeting == Greeting::First && self.is_announced() && self.claims.version() > 0 {
+        // A stranger may be a recording from anywhere: it has to ask.
+        let is_known =
+            self.peers.as_ref().and_then(|peers| peers.get(node)).is_some_and(|peer| !peer.is_stranger);
+        if greeting == Greeting::First && is_known && self.is_announced() && self.claims.version() > 0 {
             self.send_claims(node, now);
         }
     }
@@ -150,7 +156,8 @@ impl Mesh {
         if !self.is_announced() || self.claims.version() == 0 {
             return;
         }
-        for (node, peer) in self.peers.iter_mut().flatten() {
+        let peers = self.peers.iter_mut().flatten();
+        for (node, peer) in peers.filter(|(_, peer)| !peer.is_stranger || peer.is_mutual()) {
             if peer.outbox.send_claims(now) {
                 self.claims.enqueue(node.clone());
             }

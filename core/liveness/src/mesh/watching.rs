@@ -212,7 +212,8 @@ impl Mesh {
     /// The next nodes on the ring that are not dead.
     fn successors(&self) -> BTreeSet<NodeName> {
         let peers = self.peers.iter().flatten();
-        let living = peers.filter(|(_, peer)| !matches!(peer.state(), PeerState::Dead(_)));
+        let living =
+            peers.filter(|(_, peer)| !peer.is_stranger && !matches!(peer.state(), PeerState::Dead(_)));
         let distance = |peer: &Peer| peer.position().wrapping_sub(self.watchers.position);
         let mut ring: Vec<(u64, &NodeName)> = living.map(|(node, peer)| (distance(peer), node)).collect();
         ring.sort_unstable();

@@ -17,6 +17,8 @@ struct Speakers {
     highest: BTreeMap<IpAddr, Epoch>,
     /// Each of these hears nobody and is heard by nobody.
     cut_off: BTreeSet<NodeName>,
+    /// Of nodes that have other links than the rest.
+    links: BTreeMap<NodeName, Vec<Link>>,
 }
 
 impl Speakers {
@@ -29,6 +31,7 @@ impl Speakers {
             told: BTreeMap::new(),
             highest: BTreeMap::new(),
             cut_off: BTreeSet::new(),
+            links: BTreeMap::new(),
         }
     }
 
@@ -42,6 +45,9 @@ impl Speakers {
         let mut snapshot = self.cluster.clone();
         snapshot.me = me.clone();
         snapshot.alive.retain(|other| *other == me || self.hears(&me, other));
+        if let Some(links) = self.links.get(&me) {
+            snapshot.links.clone_from(links);
+        }
         let ownership = &mut snapshot.ownership;
         ownership.held = self.held.get(&me).cloned().unwrap_or_default();
         let heard = self.told.iter().filter(|(other, _)| **other != me && self.hears(&me, other));
@@ -85,13 +91,19 @@ impl Speakers {
         let owns = |(node, held): (&'_ NodeName, &BTreeMap<IpAddr, Holding>)| {
             (!held.is_empty()).then_some(node.clone())
         };
-        let names = ["master", "worker1", "worker2"];
         let owners: Vec<NodeName> = self.held.iter().filter_map(|(node, held)| owns((node, held))).collect();
-        names.into_iter().filter(|name| owners.iter().any(|owner| owner.as_str() == *name)).collect()
+        NODES.into_iter().filter(|name| owners.iter().any(|owner| owner.as_str() == *name)).collect()
     }
 
     fn node(&mut self, name: &str) -> &mut Node {
         self.cluster.nodes.get_mut(&NodeName::from(name)).unwrap()
+    }
+
+    /// Does something to all links of a node.
+    fn change_links(&mut self, node: &str, change: Change) {
+        let mut links = self.cluster.links.clone();
+        links.iter_mut().for_each(change);
+        self.links.insert(node.into(), links);
     }
 
     fn epoch(&self) -> u64 {
@@ -151,15 +163,27 @@ fn a_preferred_node_takes_over_and_equals_do_not() {
 /// The moves of which the owner knows: at no time is the address without an owner.
 #[test]
 fn a_planned_move_is_made_before_it_is_broken() {
-    let moves: [fn(&mut Speakers); 5] = [
+    let moves: [fn(&mut Speakers); 8] = [
         |speakers| speakers.node("master").excluded = true,
         |speakers| speakers.node("master").network_unavailable = true,
         |speakers| speakers.node("master").draining = true,
         |speakers| speakers.cluster.ownership.leaving = ["master".into()].into(),
         |speakers| speakers.cluster.nodes.retain(|node, _| node.as_str() != "master"),
+        |speakers| speakers.node("master").labels = Labels::default(),
+        |speakers| speakers.cluster.advertisements = on_nodes(&["worker1", "worker2"]),
+        |speakers| {
+            let other = ObjectName::new("metallb-system", "other");
+            speakers.cluster.advertisements.l2.retain(|name, _| *name == other);
+        },
     ];
+    // One for master, and one for the others.
+    let two = |snapshot: &mut Snapshot| {
+        snapshot.advertisements = on_nodes(&["master"]);
+        let other = on_nodes(&["worker1", "worker2"]).l2.into_values();
+        snapshot.advertisements.l2.extend(other.map(|one| (ObjectName::new("metallb-system", "other"), one)));
+    };
     for (number, start) in moves.into_iter().enumerate() {
-        let mut speakers = Speakers::new(|_| {});
+        let mut speakers = Speakers::new(two);
         speakers.settle();
         start(&mut speakers);
         speakers.pass("master");
@@ -254,31 +278,118 @@ fn a_speaker_takes_nothing_before_it_knows_what_others_own() {
 fn an_interface_without_carrier_moves_the_address_to_a_node_that_has_one() {
     let mut speakers = Speakers::new(|_| {});
     speakers.settle();
-    let mut snapshot = speakers.cluster.clone();
-    snapshot.me = "master".into();
-    snapshot.ownership.held = speakers.held[&snapshot.me].clone();
-    for link in &mut snapshot.links {
-        link.flags.remove(&LinkFlag::Carrier);
-    }
-    let plan = plan(&snapshot);
+    speakers.change_links("master", without_carrier);
+    let plan = speakers.pass("master");
     assert!(plan.held.is_empty());
     assert_eq!(plan.claims(), [(ip(VIP), Epoch::STANDS_BACK)].into());
-    speakers.held.insert("master".into(), plan.held.clone());
-    speakers.told.insert("master".into(), plan.claims());
     speakers.pass("worker1");
     speakers.pass("worker2");
     assert_eq!(speakers.owners(), ["worker2"]);
 }
 
 #[test]
+fn where_no_node_has_carrier_one_says_so_and_none_announces() {
+    let mut speakers = Speakers::new(share_the_second);
+    NODES.into_iter().for_each(|node| speakers.change_links(node, without_carrier));
+    speakers.settle();
+    let plan = speakers.pass("master");
+    let no_interface = |address| Verdict::Withhold(Withheld::NoUsableInterface { address: ip(address) });
+    assert_eq!(plan.verdicts[&key()], no_interface(VIP));
+    assert_eq!(plan.verdicts[&sharer()], no_interface("fd00:100::240"), "it is told of its own address");
+    assert!(plan.held.is_empty() && plan.announcements().is_empty());
+    let lost = Verdict::Withhold(Withheld::ElectionLost { owner: "master".into() });
+    assert_eq!(speakers.pass("worker1").verdicts[&key()], lost);
+}
+
+/// Something that happens to a link.
+type Change = fn(&mut Link);
+
+fn without_carrier(link: &mut Link) {
+    link.flags.remove(&LinkFlag::Carrier);
+}
+
+fn without_broadcast(link: &mut Link) {
+    link.flags.remove(&LinkFlag::Broadcast);
+}
+
+fn without_link_local(link: &mut Link) {
+    link.addresses.retain(|own| own.address != ip("fe80::1"));
+}
+
+#[test]
+fn an_address_needs_an_interface_that_can_resolve_its_family() {
+    let cases: [(&str, &str, Change); 2] =
+        [(VIP, "master", without_broadcast), ("fd00:100::240", "worker1", without_link_local)];
+    for (address, first, change) in cases {
+        let mut speakers = Speakers::new(|snapshot| {
+            dual(snapshot);
+            service(snapshot).addresses = vec![ip(address)];
+        });
+        speakers.settle();
+        assert_eq!(speakers.owners(), [first]);
+        speakers.change_links(first, change);
+        speakers.settle();
+        assert_eq!(speakers.owners().len(), 1, "{address}");
+        assert_ne!(speakers.owners(), [first], "{address}");
+    }
+}
+
+#[test]
+fn a_node_that_lacks_a_family_is_passed_over_for_one_that_has_both() {
+    // The election is about the IPv4 address.
+    let cases: [(Change, &str, &str); 2] =
+        [(without_link_local, "fd00:100::240", VIP), (without_broadcast, VIP, "fd00:100::240")];
+    for (change, lost, left) in cases {
+        let mut speakers = Speakers::new(dual);
+        speakers.settle();
+        speakers.change_links("master", change);
+        speakers.settle();
+        assert_eq!(speakers.owners(), ["worker2"], "without {lost}");
+        NODES.into_iter().for_each(|node| speakers.change_links(node, change));
+        speakers.settle();
+        let owner = NodeName::from(speakers.owners()[0]);
+        let announcements = speakers.pass(owner.as_str()).announcements();
+        assert!(announcements.keys().eq([&ip(left)]), "the half that works: {announcements:?}");
+        assert_eq!(speakers.pass("worker1").claims()[&ip(lost)], Epoch::STANDS_BACK);
+        speakers.links.remove(&NodeName::from("worker1"));
+        speakers.settle();
+        assert_eq!(speakers.owners(), ["worker1"], "without {lost}");
+        assert_eq!(speakers.pass("worker1").announcements().len(), 2);
+    }
+}
+
+#[test]
+fn who_waits_for_its_successor_answers_where_it_did() {
+    let unselect: [fn(&mut Speakers); 2] = [
+        |speakers| speakers.node("master").labels = Labels::default(),
+        |speakers| speakers.cluster.nodes.retain(|node, _| node.as_str() != "master"),
+    ];
+    for start in unselect {
+        let mut speakers = Speakers::new(|snapshot| {
+            snapshot.advertisements = on_nodes(&NODES);
+            let advertisements = snapshot.advertisements.l2.values_mut();
+            advertisements.for_each(|advertisement| advertisement.interfaces = names(["eth1"]));
+        });
+        speakers.settle();
+        start(&mut speakers);
+        assert_eq!(speakers.pass("master").announcements(), [(ip(VIP), names(["eth1"]))].into());
+    }
+}
+
+/// Another Service has the second address too, and alone would belong to worker1.
+fn share_the_second(snapshot: &mut Snapshot) {
+    dual(snapshot);
+    let other = Service { addresses: vec![ip("fd00:100::240")], ..service(snapshot).clone() };
+    snapshot.services.insert(sharer(), other);
+}
+
+fn sharer() -> ServiceKey {
+    ServiceKey::new("default", "a-first-by-name")
+}
+
+#[test]
 fn services_that_share_an_address_and_the_addresses_of_a_service_have_one_owner() {
-    let shared = |snapshot: &mut Snapshot| {
-        dual(snapshot);
-        // Alone it would belong to worker1.
-        let other = Service { addresses: vec![ip("fd00:100::240")], ..service(snapshot).clone() };
-        snapshot.services.insert(ServiceKey::new("default", "a-first-by-name"), other);
-    };
-    let mut speakers = Speakers::new(shared);
+    let mut speakers = Speakers::new(share_the_second);
     speakers.settle();
     assert_eq!(speakers.owners(), ["master"]);
     assert_eq!(speakers.held[&NodeName::from("master")].len(), 2);
@@ -305,16 +416,26 @@ fn addresses_are_spread_where_the_user_asks_for_it() {
 
 #[test]
 fn a_thousand_addresses_are_spread_evenly_over_ten_nodes() {
-    let nodes: Vec<NodeName> = (0..10).map(|number| NodeName::from(std::format!("node-{number}"))).collect();
-    let mut share: BTreeMap<&NodeName, u32> = BTreeMap::new();
-    for number in 0..1000_u32 {
-        let address = IpAddr::from(core::net::Ipv4Addr::from_bits(0x0a00_0000 + number));
-        let candidates = nodes.iter().map(|node| Candidate { node, preference: 0 }).collect();
-        *share.entry(election::order(candidates, address)[0].node).or_default() += 1;
-    }
-    let most = *share.values().max().unwrap();
-    std::println!("most addresses of a node: {most}, mean 100");
-    assert!(share.len() == 10 && most <= 130, "{share:?}");
+    let names: Vec<_> = (0..10).map(|number| std::format!("node-{number}")).collect();
+    let mut speakers = Speakers::new(|cluster| {
+        cluster.nodes = names.iter().map(|name| node(name)).collect();
+        cluster.alive = names.iter().map(|name| NodeName::from(name.as_str())).collect();
+        cluster.pools = [(PoolName::from("lb-pool"), pool("192.168.100.0/22"))].into();
+        let template = service(cluster).clone();
+        let services = (0..1000_u32).map(|number| {
+            let address = IpAddr::from(core::net::Ipv4Addr::from_bits(0xc0a8_6400 + number));
+            let one = Service { addresses: vec![address], ..template.clone() };
+            (ServiceKey::new("default", std::format!("svc-{number}")), one)
+        });
+        cluster.services = services.collect();
+        cluster.links = vec![link(2, "eth0", "192.168.100.200/22")];
+        let subnets = ["192.168.100.0/22".parse().unwrap()];
+        cluster.nodes.values_mut().for_each(|node| node.subnets = subnets.into());
+    });
+    speakers.settle();
+    let shares: Vec<usize> = speakers.held.values().map(BTreeMap::len).collect();
+    assert_eq!(shares.iter().sum::<usize>(), 1000, "{shares:?}");
+    assert_eq!(shares.iter().max(), Some(&120), "{shares:?}");
 }
 
 #[test]

@@ -336,7 +336,8 @@ fn report_fields_are_those_of_the_contract() {
             "links[].conflicts[].address string required",
             "links[].conflicts[].mac string required",
             "links[].conflicts[].node string",
-            "links[].conflicts[].state string required enum=\"Occupied\"|\"Contested\"|\"Released\"",
+            "links[].conflicts[].state string required \
+             enum=\"Occupied\"|\"Contested\"|\"Avoided\"|\"Released\"",
             "links[].mac string",
             "links[].name string required",
             "links[].subnets array",

@@ -267,13 +267,16 @@ impl ControllerView {
 
     /// The addresses that another host had, and nobody knows whether it still has.
     fn released(&self) -> impl Iterator<Item = IpAddr> {
-        let is_released = |conflict: &HostConflict| conflict.state == ConflictState::Released;
+        let is_released = |conflict: &HostConflict| match conflict.state {
+            ConflictState::Released | ConflictState::Avoided => true,
+            ConflictState::Occupied | ConflictState::Contested => false,
+        };
         self.conflicts.iter().filter(move |(_, conflict)| is_released(conflict)).map(|(address, _)| *address)
     }
 
     fn add_advertisements(&mut self, l2: &[Guarded<L2Advertisement>], bgp: &[Guarded<BgpAdvertisement>]) {
         let (objects, unreadable) = readable(l2);
-        self.advertisements = advertisements(&objects, &unreadable, bgp);
+        self.advertisements = advertisements((&objects, &unreadable), bgp, &plan::Advertisements::default());
         self.add_unreadable(unreadable);
         for object in &objects {
             let errors = advertisement::l2_advertisement(object).err().into_iter().collect();
@@ -351,18 +354,27 @@ pub fn listed(withheld: &[ipam::Withheld]) -> String {
     }
 }
 
-/// The advertisements that can be read; objects that cannot still count as objects.
+/// The advertisements, readable or not. One that means nothing takes no Service off the network: it
+/// stays what it is in `known`, if it is there, and counts as an object at least.
 pub(crate) fn advertisements(
-    l2: &[L2Advertisement],
-    unreadable: &[ObjectError],
+    (l2, unreadable): (&[L2Advertisement], &[ObjectError]),
     bgp: &[Guarded<BgpAdvertisement>],
+    known: &plan::Advertisements,
 ) -> plan::Advertisements {
-    let parsed = l2.iter().filter_map(|object| {
+    let read = l2.iter().map(|object| {
         let name = ObjectName::new(object.namespace().unwrap_or_default(), object.name_any());
-        Some((name, advertisement::l2_advertisement(object).ok()?))
+        (name, advertisement::l2_advertisement(object).ok())
+    });
+    let unread = unreadable.iter().map(|error| {
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        (ObjectName::new(text(&error.object.namespace), text(&error.object.name)), None)
+    });
+    let valid = read.chain(unread).filter_map(|(name, read)| {
+        let advertisement = read.or_else(|| known.l2.get(&name).cloned())?;
+        Some((name, advertisement))
     });
     plan::Advertisements {
-        l2: parsed.collect(),
+        l2: valid.collect(),
         any_object: !l2.is_empty() || !unreadable.is_empty() || !bgp.is_empty(),
     }
 }

@@ -60,7 +60,7 @@ pub fn conflicts(nodes: &[Arc<Node>], states: &[Arc<NodeState>]) -> BTreeMap<IpA
 pub fn occupied_by_host((address, conflict): (&IpAddr, &HostConflict)) -> Option<(IpRange, Occupant)> {
     match conflict.state {
         ConflictState::Occupied | ConflictState::Contested => {}
-        ConflictState::Released => return None,
+        ConflictState::Released | ConflictState::Avoided => return None,
     }
     let HostConflict { mac, heard_by, interface, .. } = conflict.clone();
     Some((IpRange::new(*address, *address).ok()?, Occupant::Host { mac, node: heard_by, interface }))
@@ -70,7 +70,8 @@ fn rank(conflict: &HostConflict) -> (u8, &NodeName, &InterfaceName) {
     let gravity = match conflict.state {
         ConflictState::Occupied => 0,
         ConflictState::Contested => 1,
-        ConflictState::Released => 2,
+        ConflictState::Avoided => 2,
+        ConflictState::Released => 3,
     };
     (gravity, &conflict.heard_by, &conflict.interface)
 }

@@ -36,6 +36,15 @@ pub struct SpeakerWatches {
     pub(super) l2_statuses: Store<ServiceL2Status>,
 }
 
+/// What earlier views found of objects, and what counts while these cannot be read any more.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The ranges that each pool had.
+    pub pools: BTreeMap<PoolName, plan::Pool>,
+    /// The advertisements as they were last valid.
+    pub advertisements: plan::Advertisements,
+}
+
 /// Everything a plan depends on that the API server knows.
 #[derive(Debug, Default)]
 pub struct SpeakerView {
@@ -51,7 +60,7 @@ pub struct SpeakerView {
     pub nodes: BTreeMap<NodeName, plan::Node>,
     /// Where each node's speaker is reached.
     pub internal_ips: BTreeMap<NodeName, Vec<IpAddr>>,
-    /// The addresses that a speaker found to be another host's, and therefore does not announce.
+    /// The addresses that a speaker found to be another host's when it was last to announce them.
     pub occupied: BTreeSet<IpAddr>,
     /// The nodes by the link-layer addresses of their interfaces.
     pub fellows: BTreeMap<MacAddr, NodeName>,
@@ -87,13 +96,13 @@ impl SpeakerWatches {
         self.config.synced().await;
     }
 
-    /// The cluster now. `known` are the ranges that each pool had in an earlier view.
+    /// The cluster now, when the view before found what is `known`.
     #[must_use]
-    pub fn view(&self, lb_class: Option<&str>, known: &BTreeMap<PoolName, plan::Pool>) -> SpeakerView {
+    pub fn view(&self, lb_class: Option<&str>, known: &Known) -> SpeakerView {
         let mut endpoints = serving_endpoints(&self.endpoint_slices.state());
         let config = self.config.objects();
         let mut view = SpeakerView {
-            pools: pools(&config.pools, known),
+            pools: pools(&config.pools, &known.pools),
             metallb: self.metallb.pods(lb_class),
             ..SpeakerView::default()
         };
@@ -105,7 +114,8 @@ impl SpeakerWatches {
             }
         }
         let (l2, unreadable) = readable(&config.l2_advertisements);
-        view.advertisements = advertisements(&l2, &unreadable, &config.bgp_advertisements);
+        let known = &known.advertisements;
+        view.advertisements = advertisements((&l2, &unreadable), &config.bgp_advertisements, known);
         view.add_nodes(&self.nodes.state(), &self.node_states.state());
         view
     }
@@ -114,7 +124,10 @@ impl SpeakerWatches {
 impl SpeakerView {
     fn add_nodes(&mut self, objects: &[Arc<Node>], states: &[Arc<NodeState>]) {
         self.nodes = nodes(objects, states);
-        let is_occupied = |(_, conflict): &(_, HostConflict)| conflict.state == ConflictState::Occupied;
+        let is_occupied = |(_, conflict): &(_, HostConflict)| match conflict.state {
+            ConflictState::Occupied | ConflictState::Avoided => true,
+            ConflictState::Contested | ConflictState::Released => false,
+        };
         let occupied = conflicts(objects, states).into_iter().filter(is_occupied);
         self.occupied = occupied.map(|(address, _)| address).collect();
         self.fellows = states.iter().flat_map(|state| node::link_layer_addresses(state)).collect();
@@ -126,13 +139,13 @@ impl SpeakerView {
     }
 }
 
-/// The pools' ranges. An entry that does not parse takes nothing off the network: a pool with
-/// one is used with the entries that do, and with those it had before.
+/// The pools' ranges. What does not parse takes nothing off the network: a pool with such an entry is
+/// used with the entries that do, and with those it had before; one that cannot be read stays what it was.
 fn pools(
     objects: &[Guarded<IpAddressPool>],
     known: &BTreeMap<PoolName, plan::Pool>,
 ) -> BTreeMap<PoolName, plan::Pool> {
-    let (objects, _told_by_the_controller) = readable(objects);
+    let (objects, unreadable) = readable(objects);
     let mut pools = BTreeMap::new();
     for object in &objects {
         let name = PoolName::from(object.name_any());
@@ -149,5 +162,54 @@ fn pools(
         // Of two pools with one name the first counts; the controller tells the second.
         pools.entry(name).or_insert(pool);
     }
+    let unreadable = unreadable.into_iter().filter_map(|error| error.object.name.map(PoolName::from));
+    for (name, pool) in unreadable.filter_map(|name| Some((name.clone(), known.get(&name)?))) {
+        pools.entry(name).or_insert_with(|| pool.clone());
+    }
     pools
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// A pool with these addresses; what is no list does not have the shape of one.
+    fn pool(addresses: serde_json::Value) -> Guarded<IpAddressPool> {
+        let metadata = json!({"namespace": "metallb-system", "name": "lb"});
+        Arc::new(
+            serde_json::from_value(json!({"metadata": metadata, "spec": {"addresses": addresses}})).unwrap(),
+        )
+    }
+
+    #[test]
+    fn what_a_pool_had_stays_while_it_cannot_be_read() {
+        let ranges = |pools: &BTreeMap<PoolName, plan::Pool>| {
+            let all = pools.values().flat_map(|pool| &pool.ranges).map(ToString::to_string);
+            all.collect::<Vec<_>>().join(" ")
+        };
+        let known = pools(&[pool(json!(["10.0.0.0/30"]))], &BTreeMap::new());
+        let before = "10.0.0.0-10.0.0.3";
+        assert_eq!(ranges(&known), before);
+        for (addresses, expected) in [
+            (json!(["10.0.1.0/30"]), "10.0.1.0-10.0.1.3"),
+            (json!(["10.0.1.0/30", "nonsense"]), "10.0.0.0-10.0.0.3 10.0.1.0-10.0.1.3"),
+            (json!({}), before),
+        ] {
+            assert_eq!(ranges(&pools(&[pool(addresses.clone())], &known)), expected, "{addresses}");
+        }
+        assert_eq!(ranges(&pools(&[], &known)), "", "it is deleted");
+    }
+
+    #[test]
+    fn what_a_host_had_before_any_speaker_announced_it_is_known_whoever_asks_next() {
+        for (state, expected) in [("Occupied", 1), ("Avoided", 1), ("Contested", 0), ("Released", 0)] {
+            let conflict = json!({"address": "10.0.0.1", "mac": "02:00:00:00:00:99", "state": state});
+            let link = json!({"name": "eth0", "up": true, "conflicts": [conflict]});
+            let heard = json!({"metadata": {"name": "worker1"}, "status": {"links": [link]}});
+            let mut view = SpeakerView::default();
+            view.add_nodes(&[], &[Arc::new(serde_json::from_value(heard).unwrap())]);
+            assert_eq!(view.occupied.len(), expected, "{state}");
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! What a speaker writes: its `NodeState`, and a `ServiceL2Status` for every Service it announces.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::Arc;
 
 use ferrolb_api::node_state::{NodeStateFields, NodeStateStatus};
 use ferrolb_api::service_l2_status::{InterfaceInfo, ServiceL2StatusSpec, ServiceL2StatusStatus};
@@ -22,8 +24,19 @@ pub struct Report {
     pub node_state: NodeStateStatus,
     /// The UID of its Node: the state is removed together with it.
     pub node_uid: Option<String>,
-    /// The Services it announces, each with the interfaces that advertisements chose by name.
-    pub announced: BTreeMap<ServiceKey, BTreeSet<InterfaceName>>,
+    /// The Services it announces.
+    pub announced: BTreeMap<ServiceKey, AnnouncedService>,
+    /// The nodes whose speakers are there to remove what they wrote.
+    pub alive: BTreeSet<NodeName>,
+}
+
+/// A Service that this node announces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnnouncedService {
+    /// The interfaces that advertisements chose by name.
+    pub interfaces: BTreeSet<InterfaceName>,
+    /// Whether this node owns all of its addresses, so that no other node announces it.
+    pub is_whole: bool,
 }
 
 /// Makes the API server's objects say what a [`Report`] says.
@@ -62,17 +75,19 @@ impl Reporter {
     /// Writes what differs from `report`, as far as the local copies know.
     ///
     /// # Errors
-    /// The first write that the API server refused. What was written before stays written.
+    /// The first write that the API server refused. The others are written.
     pub async fn write(&self, report: &Report) -> Result<(), kube::Error> {
-        self.write_node_state(report).await?;
-        for status in self.superfluous(report) {
-            let name = status.name_any();
-            tolerate_absence(self.l2_statuses.delete(&name, &DeleteParams::default()).await)?;
-        }
-        for (service, interfaces) in &report.announced {
-            self.write_l2_status(service, interfaces).await?;
-        }
-        Ok(())
+        let node_state = self.write_node_state(report).await;
+        let superfluous = self.superfluous(report);
+        let removals: Vec<_> = superfluous.iter().map(|status| self.remove_l2_status(status)).collect();
+        let removed = all(removals).await;
+        let statuses: Vec<_> = report
+            .announced
+            .iter()
+            .map(|(service, announced)| self.write_l2_status(service, &announced.interfaces))
+            .collect();
+        let written = all(statuses).await;
+        node_state.and(removed).and(written)
     }
 
     async fn write_node_state(&self, report: &Report) -> Result<(), kube::Error> {
@@ -91,17 +106,13 @@ impl Reporter {
         self.node_states.patch(node, &parameters, &Patch::Apply(&state)).await.map(|_| ())
     }
 
-    /// Objects about Services that this node does not announce, and those of other nodes about
-    /// Services that it does: a node that died could not remove its own.
-    fn superfluous(&self, report: &Report) -> Vec<std::sync::Arc<ServiceL2Status>> {
-        let is_superfluous = |status: &ServiceL2Status| {
-            let label = |key| status.labels().get(key).map(String::as_str).unwrap_or_default();
-            let service = ServiceKey::new(label(labels::SERVICE_NAMESPACE), label(labels::SERVICE_NAME));
-            let is_mine = label(labels::NODE) == self.node.as_str();
-            let is_announced = report.announced.contains_key(&service);
-            is_mine != is_announced || (is_mine && status.name_any() != self.status_name(&service))
-        };
-        self.known_l2_statuses.state_filter(is_superfluous)
+    fn superfluous(&self, report: &Report) -> Vec<Arc<ServiceL2Status>> {
+        self.known_l2_statuses.state_filter(|status| is_superfluous(status, &self.node, report))
+    }
+
+    async fn remove_l2_status(&self, status: &ServiceL2Status) -> Result<(), kube::Error> {
+        let name = status.name_any();
+        tolerate_absence(self.l2_statuses.delete(&name, &DeleteParams::default()).await)
     }
 
     async fn write_l2_status(
@@ -109,7 +120,7 @@ impl Reporter {
         service: &ServiceKey,
         interfaces: &BTreeSet<InterfaceName>,
     ) -> Result<(), kube::Error> {
-        let name = self.status_name(service);
+        let name = status_name(service, &self.node);
         let interfaces = interfaces.iter().map(|name| InterfaceInfo { name: name.to_string() }).collect();
         let wanted = ServiceL2StatusStatus {
             node: Some(self.node.to_string()),
@@ -159,15 +170,27 @@ impl Reporter {
         };
         object
     }
+}
 
-    /// One name per Service and node, so that a retry finds what the first try made. FNV-1a
-    /// keeps it short; the object's labels say what it is about.
-    fn status_name(&self, service: &ServiceKey) -> String {
-        let text = format!("{service}#{}", self.node);
-        let hash =
-            text.bytes().fold(FNV_OFFSET, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(FNV_PRIME));
-        format!("l2-{hash:016x}")
+/// Whether `status` is about a Service that `me` does not announce; or of another node, about one that
+/// only `me` can announce, or that the node could not remove because it died.
+fn is_superfluous(status: &ServiceL2Status, me: &NodeName, report: &Report) -> bool {
+    let label = |key| status.labels().get(key).map(String::as_str).unwrap_or_default();
+    let service = ServiceKey::new(label(labels::SERVICE_NAMESPACE), label(labels::SERVICE_NAME));
+    let node = NodeName::from(label(labels::NODE));
+    match report.announced.get(&service) {
+        None => node == *me,
+        Some(_) if node == *me => status.name_any() != status_name(&service, me),
+        Some(announced) => announced.is_whole || !report.alive.contains(&node),
     }
+}
+
+/// One name per Service and node, so that a retry finds what the first try made. FNV-1a
+/// keeps it short; the object's labels say what it is about.
+fn status_name(service: &ServiceKey, node: &NodeName) -> String {
+    let text = format!("{service}#{node}");
+    let hash = text.bytes().fold(FNV_OFFSET, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(FNV_PRIME));
+    format!("l2-{hash:016x}")
 }
 
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
@@ -198,3 +221,16 @@ fn tolerate_presence<T>(result: Result<T, kube::Error>) -> Result<(), kube::Erro
         result => result.map(|_| ()),
     }
 }
+
+/// Carries out all `writes`, one after another; the first error.
+async fn all<E>(writes: impl IntoIterator<Item = impl Future<Output = Result<(), E>>>) -> Result<(), E> {
+    let mut done = Ok(());
+    for write in writes {
+        let written = write.await;
+        done = done.and(written);
+    }
+    done
+}
+
+#[cfg(test)]
+mod tests;

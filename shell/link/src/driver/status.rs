@@ -1,6 +1,7 @@
 //! What the driver shows of itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use ferrolb_l2::{Conflict, Protocol};
 use ferrolb_vocab::InterfaceName;
@@ -11,8 +12,9 @@ pub struct L2Status {
     /// For each interface and protocol that something is announced with, whether the socket is
     /// open, or why not.
     pub listeners: BTreeMap<(InterfaceName, Protocol), Result<(), ListenerError>>,
-    /// The addresses that are not announced on an interface because another station has them, in the
-    /// order of addresses and interfaces.
+    /// Where addresses are not announced because nobody knows yet that they are free there.
+    pub unproven: BTreeSet<(IpAddr, InterfaceName)>,
+    /// Of those, the addresses that another station has, in the order of addresses and interfaces.
     pub occupied: Vec<Conflict>,
 }
 

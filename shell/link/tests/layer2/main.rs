@@ -358,3 +358,23 @@ fn links_and_addresses_are_followed() {
         eventually("the link is gone", async || eth0().is_none()).await;
     });
 }
+
+#[test]
+fn what_was_asked_while_the_process_was_stopped_is_not_answered() {
+    let Some(net) = Net::new() else { return };
+    net.run(async || {
+        let (driver, registry) = driver().await;
+        announce(&driver, V4, &["eth0"], Start::TakeOver).await;
+        resolves(&net, V4).await;
+        net.on_peer("ip neigh flush dev eth0").await;
+        let responses =
+            || metric(&registry, "ferrolb_l2_responses_total{interface=\"eth0\",protocol=\"arp\"}");
+        let before = responses();
+        net.poke_while_stopped(V4);
+        std::thread::sleep(Duration::from_millis(400));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(responses(), before, "another node may have taken the address over");
+        assert!(metric(&registry, "ferrolb_l2_drops_total{reason=\"Stalled\"}") >= 1);
+        resolves(&net, V4).await;
+    });
+}

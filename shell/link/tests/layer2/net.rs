@@ -128,6 +128,14 @@ impl Net {
         drop(command.output().await.expect("ip and bash are installed"));
     }
 
+    /// As [`Net::poke`], but nothing else goes on in this process meanwhile.
+    pub(crate) fn poke_while_stopped(&self, address: &str) {
+        let datagram = format!("echo poke >/dev/udp/{address}/9");
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.peer, "bash", "-c", &datagram]);
+        drop(command.output().expect("ip and bash are installed"));
+    }
+
     /// The peer's neighbour entry of `address`, like `lladdr 02:00:00:00:05:01 REACHABLE`.
     pub(crate) async fn neighbour(&self, address: &str) -> String {
         self.on_peer(&format!("ip neigh show to {address}")).await

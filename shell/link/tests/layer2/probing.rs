@@ -88,6 +88,7 @@ fn an_address_that_a_host_has_is_told_and_announced_when_it_is_free() {
             assert_eq!(next_event(&mut driver).await, Event::Occupied(occupied.clone()));
             let status = driver.handle.status();
             assert_eq!(status.borrow().occupied, [occupied]);
+            assert_eq!(status.borrow().unproven, [(ip(address), "eth0".into())].into());
             assert!(status.borrow().is_up(), "that is no failure of ours");
             assert_eq!(metric(&registry, "ferrolb_l2_occupied_addresses"), 1);
             let kind = if address == V4 { "arp-announcement" } else { "unsolicited-advertisement" };
@@ -99,6 +100,7 @@ fn an_address_that_a_host_has_is_told_and_announced_when_it_is_free() {
             let free = Event::Free { address: ip(address), interface: "eth0".into() };
             assert_eq!(next_event(&mut driver).await, free);
             assert_eq!(status.borrow().occupied, []);
+            assert!(status.borrow().unproven.is_empty());
             eventually("it is announced", async || metric(&registry, &announcements) > 0).await;
             resolves(&net, address).await;
         }

@@ -168,6 +168,7 @@ impl Driver {
             settled: self.mesh.is_settled(),
             claims: Arc::new(self.mesh.claims()),
             highest_epochs: Arc::new(self.mesh.highest_epochs()),
+            returns: self.mesh.returns(),
         };
         self.channels.view.send_if_modified(|published| {
             let is_new = *published != view;

@@ -140,3 +140,23 @@ fn the_fellows_of_a_moment_ago_are_strangers_when_they_have_left_the_cluster() {
     let claim = ndp_from(OTHER_MAC, &advertisement(V6, Some(OTHER_MAC)));
     assert_eq!(hear(&mut announcer, &claim, 10_000), Ok(Handled::Conflict(Protocol::Ndp)));
 }
+
+#[test]
+fn an_address_that_another_node_claimed_too_is_announced_anew_when_that_lets_go() {
+    let mut announcer = settled();
+    announcer.reassert(V4.into(), at(30_000));
+    let begun = elapse(&mut announcer);
+    assert_eq!(
+        (begun.0, kinds(&begun.1)),
+        (at(30_000), [TransmitKind::ArpAnnouncement, TransmitKind::ArpAnnouncementReply].into())
+    );
+    announcer.reassert(V4.into(), at(30_099));
+    assert_eq!(announcer.poll_timeout(), Some((at(30_100), Timer::Announce)), "as it would be anyway");
+    elapse(&mut announcer);
+    elapse(&mut announcer);
+    announcer.reassert(V4.into(), at(30_400));
+    assert_eq!(announcer.poll_timeout(), Some((at(30_400), Timer::Announce)));
+    announcer.withdraw(V4.into());
+    announcer.reassert(V4.into(), at(30_500));
+    assert_ne!(announcer.poll_timeout().map(|(_, timer)| timer), Some(Timer::Announce));
+}

@@ -174,11 +174,21 @@ fn a_probe_that_could_not_be_sent_proves_nothing() {
     announcer.handle_unsent(only(&transmits), at(250));
     let again = at(250) + PROBE_RETRY;
     assert_eq!(announcer.poll_timeout(), Some((again, Timer::Probe)));
-    assert_eq!(elapse_until(&mut announcer, 2049).len(), 3, "all three");
+    assert_eq!(elapse_until(&mut announcer, 999).len(), 2, "with the first that is three");
     // An announcement that could not be sent is made up for by the schedule.
+    let (due, transmits) = elapse(&mut announcer);
+    assert_eq!(due, at(1000), "a second in all");
+    announcer.handle_unsent(&transmits[0], at(1000));
+    assert_eq!(announcer.poll_timeout(), Some((at(1100), Timer::Announce)));
+}
+
+#[test]
+fn a_probe_that_was_not_sent_after_all_changes_nothing_about_what_is_known_of_the_address() {
+    let mut announcer = probing(&[V4.into()]);
     let (_, transmits) = elapse(&mut announcer);
-    announcer.handle_unsent(&transmits[0], at(2050));
-    assert_eq!(announcer.poll_timeout(), Some((at(2150), Timer::Announce)));
+    assert!(hear(&mut announcer, &by_arp(&arp::Packet::announcement(OTHER_MAC, V4)), 250).is_ok());
+    announcer.handle_unsent(only(&transmits), at(250));
+    assert_eq!(announcer.poll_timeout(), Some((at(250) + REPROBE_INTERVAL, Timer::Probe)));
 }
 
 #[test]
@@ -213,6 +223,43 @@ fn a_fellow_that_has_the_address_is_given_a_second_and_then_told() {
             assert_eq!(events(&mut announcer), []);
         }
     }
+}
+
+#[test]
+fn several_fellows_that_have_the_address_are_told_whichever_answers_first() {
+    let mut announcer = probing(&[V4.into()]);
+    let fellows = [(OTHER_MAC, "worker-2"), (HOST_MAC, "worker-3")];
+    announcer.set_fellows(fellows.map(|(mac, node)| (mac, NodeName::from(node))).into());
+    let answer = |mac| arp_to(ETH0_MAC, &arp::Packet::probe(ETH0_MAC, V4).reply(mac));
+    assert_eq!(hear(&mut announcer, &answer(OTHER_MAC), 1), Err(Dropped::Fellow));
+    elapse_until(&mut announcer, 1001);
+    assert_eq!(hear(&mut announcer, &answer(HOST_MAC), 1002), Ok(Handled::Occupied(Protocol::Arp)));
+    let of_node = Conflict { node: Some("worker-3".into()), ..conflict(V4, HOST_MAC) };
+    assert_eq!(announcer.occupied(), [of_node]);
+}
+
+#[test]
+fn what_is_not_known_to_be_free_is_shown_until_it_is() {
+    let unproven = |announcer: &Announcer| -> Vec<IpAddr> {
+        announcer.unproven().iter().map(|(address, _)| *address).collect()
+    };
+    let mut announcer = probing(&BOTH);
+    assert_eq!(unproven(&announcer), BOTH);
+    assert!(hear(&mut announcer, &by_arp(&arp::Packet::announcement(OTHER_MAC, V4)), 100).is_ok());
+    elapse_until(&mut announcer, 799);
+    assert_eq!(unproven(&announcer), BOTH);
+    elapse_until(&mut announcer, 900);
+    assert_eq!(unproven(&announcer), [IpAddr::V4(V4)], "another has it");
+    announcer.set_links(BTreeMap::new(), at(1000));
+    assert_eq!(unproven(&announcer), [IpAddr::V4(V4)], "nobody can be asked");
+    announcer.set_links([eth0()].into(), at(2000));
+    elapse_until(&mut announcer, 2800);
+    assert!(unproven(&announcer).is_empty());
+
+    announcer.announce(V4.into(), &on(&["eth0", "eth1"]), Start::Probe, at(3000));
+    assert_eq!(unproven(&announcer), [IpAddr::V4(V4)], "on the other interface");
+    announcer.withdraw(V4.into());
+    assert!(unproven(&announcer).is_empty());
 }
 
 #[test]
@@ -296,4 +343,23 @@ fn a_thousand_addresses_are_probed_for_and_announced_within_a_second() {
     let count = |kind| sent.iter().filter(|(_, sent)| *sent == kind).count();
     assert_eq!(count(TransmitKind::ArpProbe), 3000);
     assert!(count(TransmitKind::ArpAnnouncement) >= 1000);
+}
+
+#[test]
+fn what_another_node_had_is_taken_over_when_that_lets_go_and_a_hosts_or_nobodys_is_not() {
+    let answer = |mac| arp_to(ETH0_MAC, &arp::Packet::probe(ETH0_MAC, V4).reply(mac));
+    let reasserted = |heard: &[(MacAddr, u64)]| {
+        let mut announcer = with_fellow(probing(&[V4.into()]));
+        for (mac, ms) in heard {
+            elapse_until(&mut announcer, *ms);
+            hear(&mut announcer, &answer(*mac), *ms).ok();
+        }
+        announcer.reassert(V4.into(), at(1_500));
+        announcer.poll_timeout()
+    };
+    let at_once = Some((at(1_500), Timer::Announce));
+    assert_eq!(reasserted(&[(OTHER_MAC, 1)]), at_once, "heard once");
+    assert_eq!(reasserted(&[(OTHER_MAC, 1), (OTHER_MAC, 1_010)]), at_once, "found to have it");
+    assert_eq!(reasserted(&[(HOST_MAC, 1)]), Some((at(1) + REPROBE_INTERVAL, Timer::Probe)), "a host has it");
+    assert_eq!(reasserted(&[]).map(|(_, timer)| timer), Some(Timer::Probe), "it is still asked for");
 }

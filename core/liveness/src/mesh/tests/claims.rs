@@ -138,6 +138,28 @@ fn a_page_that_is_missing_is_asked_for_until_it_is_there() {
 }
 
 #[test]
+fn a_peer_that_does_not_hear_that_it_is_asked_is_not_waited_for_for_ever() {
+    let mut mesh = watching_node2();
+    says(&mut mesh, page(1, (0, 1), &[("192.0.2.240", 9)]), 1, at(0)).unwrap();
+    // The pages of its next versions are lost.
+    let mut settled_after = Vec::new();
+    for (beats, ms) in (1..).zip((10..2_000).step_by(35)) {
+        let revision = mesh.revision();
+        let was_settled = mesh.is_settled();
+        says(&mut mesh, beat(2 + beats / 8), beats + 1, at(ms)).unwrap();
+        assert!(was_settled == mesh.is_settled() || mesh.revision() > revision);
+        settled_after.extend(mesh.is_settled().then_some(ms));
+    }
+    let first = *settled_after.first().expect("it is deaf");
+    assert!((3 * 255..3 * 400).contains(&first), "{first}");
+    assert_eq!(claims_of_node2(&mesh), Some(vec![(ip("192.0.2.240"), 9)]), "by what it said last");
+    says(&mut mesh, page(9, (0, 2), &[]), 1, at(2_000)).unwrap();
+    assert!(!mesh.is_settled(), "now it hears");
+    says(&mut mesh, page(9, (1, 2), &[]), 1, at(2_001)).unwrap();
+    assert_eq!((mesh.is_settled(), claims_of_node2(&mesh)), (true, Some(vec![])));
+}
+
+#[test]
 fn who_asks_is_answered_but_not_as_often_as_a_recording_can_ask() {
     let mut mesh = watching_node2();
     mesh.start(at(0));

@@ -233,7 +233,7 @@ fn an_ipv4_source_seen_through_an_ipv6_socket_is_the_same_address() {
 }
 
 #[test]
-fn a_changed_set_keeps_who_stays_and_forgets_who_goes_without_an_event() {
+fn a_changed_set_keeps_who_stays_and_who_goes_is_no_candidate() {
     let mut mesh = watching_node2();
     heartbeat(&mut mesh, 7, 1, at(100)).unwrap();
     events(&mut mesh);
@@ -244,6 +244,154 @@ fn a_changed_set_keeps_who_stays_and_forgets_who_goes_without_an_event() {
     mesh.set_peers(nodes(&["node1", "node3"]), at(300));
     assert_eq!(names(&mesh.alive()), ["node3"]);
     assert_eq!(events(&mut mesh), []);
+}
+
+/// A node was deleted, and its speaker has not seen that.
+#[test]
+fn a_peer_that_is_no_node_any_more_is_told_and_heard_while_it_is_alive() {
+    let mut mesh = watching_node2();
+    mesh.start(at(0));
+    heartbeat(&mut mesh, 7, 1, at(100)).unwrap();
+    mesh.set_peers(nodes(&["node1"]), at(200));
+    assert_eq!(names(&mesh.alive()), ["node1"]);
+    assert!(mesh.claims().contains_key(&"node2".into()), "what it owns is heard");
+    sent(&mut mesh);
+    mesh.set_claims([("192.0.2.240".parse().unwrap(), Epoch(2))].into(), at(210)).unwrap();
+    mesh.handle_timeout(at(250));
+    let kinds: Vec<Kind> = transmits(&mut mesh).into_iter().map(|(_, kind, _)| kind).collect();
+    assert!(kinds.contains(&Kind::Claims) && kinds.contains(&Kind::Heartbeat), "{kinds:?}");
+    heartbeat(&mut mesh, 7, 2, at(300)).unwrap();
+    mesh.set_peers(nodes(&["node1"]), at(310));
+    advance(&mut mesh, at(699));
+    assert_eq!(mesh.peers().count(), 1);
+    events(&mut mesh);
+    advance(&mut mesh, at(700));
+    assert_eq!(events(&mut mesh), [node2_is_dead(DeadReason::Silent)]);
+    assert_eq!((mesh.peers().count(), mesh.is_settled()), (0, true));
+}
+
+/// A new node that this speaker has not seen yet, or a deleted one that comes back from a partition.
+#[test]
+fn a_speaker_on_a_node_that_is_none_is_answered_and_heard_and_no_candidate() {
+    let mut mesh = new_mesh();
+    mesh.set_peers(nodes(&["node1"]), at(0));
+    mesh.set_claims([("192.0.2.240".parse().unwrap(), Epoch(2))].into(), at(0)).unwrap();
+    mesh.start(at(0));
+    let timing = Timing::new(INTERVAL, DETECTION).unwrap();
+    let mut two = Mesh::new("node2".into(), 5, timing, keys()).unwrap();
+    two.set_peers(nodes(&["node1", "node2"]), at(10));
+    two.start(at(10));
+    for ms in (10..1_000).step_by(5) {
+        mesh.handle_timeout(at(ms));
+        two.handle_timeout(at(ms));
+        exchange(&mut mesh, ("node2", &mut two), at(ms));
+        assert!(mesh.is_settled(), "nobody waits for it, at {ms} ms");
+    }
+    assert_eq!(events(&mut two), [Event::Alive("node1".into()), Event::ClaimsChanged("node1".into())]);
+    assert_eq!(two.claims()[&"node1".into()].values().collect::<Vec<_>>(), [&Epoch(2)]);
+    assert_eq!((names(&mesh.alive()), mesh.claims().len()), (vec!["node1"], 1));
+    mesh.set_peers(nodes(&["node1", "node2"]), at(1_000));
+    assert_eq!(names(&mesh.alive()), ["node1", "node2"], "at once, for it is heard");
+    assert_eq!(events(&mut mesh), [node2_is_alive()]);
+}
+
+#[test]
+fn a_recording_of_a_speaker_on_no_node_is_not_told_what_this_one_owns_and_is_forgotten() {
+    let mut mesh = new_mesh();
+    mesh.set_peers(nodes(&["node1"]), at(0));
+    mesh.start(at(0));
+    let recorded = Datagram { echo: 0, ..datagram(beat(0), 7, 1) };
+    assert_eq!(deliver(&mut mesh, &recorded, at(10)), Err(Rejected::Unconfirmed));
+    mesh.set_claims([("192.0.2.240".parse().unwrap(), Epoch(2))].into(), at(20)).unwrap();
+    assert!(transmits(&mut mesh).iter().all(|(_, kind, _)| *kind == Kind::Heartbeat));
+    assert!(mesh.is_settled() && mesh.claims().is_empty());
+    advance(&mut mesh, at(410));
+    assert_eq!(mesh.peers().count(), 0);
+}
+
+#[test]
+fn a_peer_that_is_a_node_again_before_it_was_forgotten_is_a_candidate_again() {
+    let mut mesh = watching_node2();
+    heartbeat(&mut mesh, 7, 1, at(100)).unwrap();
+    mesh.set_peers(nodes(&["node1"]), at(200));
+    mesh.set_peers(nodes(&["node1", "node2"]), at(300));
+    assert_eq!(names(&mesh.alive()), ["node2"]);
+    leave(&mut mesh, 7, 2, at(310)).unwrap();
+    assert_eq!(mesh.peers().count(), 1);
+    mesh.set_peers(nodes(&["node1"]), at(320));
+    assert_eq!(mesh.peers().count(), 0, "the dead are forgotten at once");
+}
+
+/// Hands `one` what `other`, which is `name`, has to send, and the other way round, until both are silent.
+fn exchange(one: &mut Mesh, other: (&str, &mut Mesh), now: Instant) {
+    loop {
+        let (there, back) = (one.poll_transmit(), other.1.poll_transmit());
+        if there.is_none() && back.is_none() {
+            return;
+        }
+        if let Some(there) = there {
+            other.1.handle_packet(address("node1"), &there.payload, now).ok();
+        }
+        if let Some(back) = back {
+            one.handle_packet(address(other.0), &back.payload, now).ok();
+        }
+    }
+}
+
+#[test]
+fn a_process_that_starts_after_the_clock_was_set_back_is_heard_at_once() {
+    let mut mesh = watching_node2();
+    mesh.start(at(0));
+    let node2 = |incarnation, now| {
+        let mut two =
+            Mesh::new("node2".into(), incarnation, Timing::new(INTERVAL, DETECTION).unwrap(), keys())
+                .unwrap();
+        two.set_peers(nodes(&["node1", "node2"]), now);
+        two.start(now);
+        two
+    };
+    let mut before = node2(1_000, at(0));
+    before.set_claims([("192.0.2.240".parse().unwrap(), Epoch(3))].into(), at(0)).unwrap();
+    exchange(&mut mesh, ("node2", &mut before), at(0));
+    before.hand_over(at(40));
+    exchange(&mut mesh, ("node2", &mut before), at(40));
+
+    let mut after = node2(10, at(45));
+    after.set_claims([("192.0.2.240".parse().unwrap(), Epoch(3))].into(), at(45)).unwrap();
+    for ms in (50..=2_000).step_by(25) {
+        mesh.handle_timeout(at(ms));
+        after.handle_timeout(at(ms));
+        exchange(&mut mesh, ("node2", &mut after), at(ms));
+        let owned = mesh.claims().into_values().next().unwrap();
+        assert_eq!(owned.into_values().collect::<Vec<_>>(), [Epoch(3)], "at {ms} ms");
+    }
+    assert_eq!(events(&mut mesh).last(), Some(&Event::ClaimsChanged("node2".into())), "it never died");
+    let alive = [Event::Alive("node1".into())];
+    assert_eq!(events(&mut after), alive);
+}
+
+#[test]
+fn what_a_peer_echoes_makes_the_incarnation_larger_and_never_smaller() {
+    let mut mesh = watching_node2();
+    mesh.start(at(0));
+    for (echo, incarnation) in [(0, 1), (5, 6), (3, 6), (u64::MAX, 6)] {
+        let echoed = Datagram { echo, ..datagram(beat(0), 7, 1) };
+        assert_eq!(deliver(&mut mesh, &echoed, at(10)), Err(Rejected::Unconfirmed), "{echo}");
+        assert_eq!(mesh.incarnation, incarnation);
+    }
+}
+
+#[test]
+fn the_return_of_a_process_that_was_taken_for_dead_is_counted_and_a_new_one_is_not() {
+    let mut mesh = dead_node2();
+    assert_eq!(mesh.returns(), 0);
+    heartbeat(&mut mesh, 8, 1, at(600)).unwrap();
+    assert_eq!(mesh.returns(), 0);
+    advance(&mut mesh, at(1_500));
+    for sequence in 2..10 {
+        heartbeat(&mut mesh, 8, sequence, at(1_510)).unwrap();
+    }
+    assert_eq!(mesh.returns(), 1);
 }
 
 #[test]

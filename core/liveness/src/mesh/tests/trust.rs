@@ -1,6 +1,7 @@
 //! Whom a speaker believes: keys, freshness, and refusals by a kernel.
 
 use super::*;
+use crate::mesh::incoming::STRANGERS_MAX;
 use alloc::string::ToString;
 
 #[test]
@@ -10,10 +11,8 @@ fn strangers_are_refused_with_the_reason() {
     let elsewhere = address("node9");
     assert_eq!(mesh.handle_packet(elsewhere, &octets, at(0)), Err(Rejected::ForeignSource("node2".into())));
     mesh.set_peers(nodes(&["node1", "node3"]), at(0));
-    assert_eq!(
-        mesh.handle_packet(address("node2"), &octets, at(0)),
-        Err(Rejected::UnknownNode("node2".into()))
-    );
+    let early = new_mesh().handle_packet(address("node2"), &octets, at(0));
+    assert_eq!(early, Err(Rejected::UnknownNode("node2".into())), "it knows no node yet");
     let mut namesake = Mesh::new("node2".into(), 1, Timing::default(), keys()).unwrap();
     namesake.set_peers(nodes(&["node1", "node2"]), at(0));
     assert_eq!(namesake.handle_packet(address("node2"), &octets, at(0)), Err(Rejected::OwnName));
@@ -25,6 +24,22 @@ fn strangers_are_refused_with_the_reason() {
     assert_eq!(rejected.reason(), "version");
     assert!(rejected.to_string().contains("another version of ferrolb"), "{rejected}");
     assert_eq!(events(&mut mesh), []);
+}
+
+#[test]
+fn of_speakers_on_nodes_that_are_none_so_many_are_answered_and_no_more() {
+    let mut mesh = new_mesh();
+    mesh.set_peers(nodes(&["node1"]), at(0));
+    let hear = |mesh: &mut Mesh, number: usize| {
+        let sender = NodeName::from(std::format!("gone{number}")).try_into().unwrap();
+        let octets = keys().seal(&Datagram { sender, ..datagram(beat(0), 7, 1) });
+        mesh.handle_packet(address("node9"), &octets, at(0))
+    };
+    for number in 0..STRANGERS_MAX {
+        assert_eq!(hear(&mut mesh, number), Ok(Kind::Heartbeat));
+    }
+    assert_eq!(hear(&mut mesh, 0), Err(Rejected::Duplicate), "it is known");
+    assert!(matches!(hear(&mut mesh, STRANGERS_MAX), Err(Rejected::UnknownNode(_))));
 }
 
 #[test]

@@ -84,6 +84,7 @@ fn what_a_host_has_is_withheld_and_what_it_had_is_given_last() {
     for (state, expected) in [
         ("Occupied", "10.0.0.2-10.0.0.3"),
         ("Contested", "10.0.0.2-10.0.0.3"),
+        ("Avoided", "10.0.0.2-10.0.0.3 10.0.0.1-10.0.0.1"),
         ("Released", "10.0.0.2-10.0.0.3 10.0.0.1-10.0.0.1"),
     ] {
         let mut objects =
@@ -111,4 +112,27 @@ fn a_configuration_object_is_known_by_the_version_that_was_read() {
     objects.config.pools = vec![Arc::new(DeserializeGuard(Ok(object)))];
     let view = objects.view(None);
     assert_eq!(view.config[0].reference.resource_version.as_deref(), Some("7"));
+}
+
+#[test]
+fn an_advertisement_that_means_nothing_any_more_stays_what_it_was() {
+    let named = |name: &str| ObjectName::new("metallb-system", name);
+    let advertisement = |name: &str, zones: &[&str]| -> L2Advertisement {
+        let selectors: Vec<_> = zones.iter().map(|zone| json!({"matchLabels": {"zone": zone}})).collect();
+        let metadata = json!({"namespace": "metallb-system", "name": name});
+        serde_json::from_value(json!({"metadata": metadata, "spec": {"nodeSelectors": selectors}})).unwrap()
+    };
+    let good = advertisement("lb", &["a"]);
+    let known = advertisements((&[good], &[]), &[], &plan::Advertisements::default());
+    assert_eq!(known.l2.keys().collect::<Vec<_>>(), [&named("lb")]);
+
+    let bad = advertisement("lb", &["b", "b"]);
+    assert_eq!(advertisements((std::slice::from_ref(&bad), &[]), &[], &known), known);
+    let unreadable = ObjectError::at(&bad, "Unreadable", String::new());
+    assert_eq!(advertisements((&[], &[unreadable]), &[], &known), known);
+
+    let other = advertisements((&[bad, advertisement("other", &["c"])], &[]), &[], &Default::default());
+    assert_eq!(other.l2.keys().collect::<Vec<_>>(), [&named("other")], "it has never been valid");
+    let none = plan::Advertisements::default();
+    assert_eq!(advertisements((&[], &[]), &[], &known), none, "it is deleted");
 }
