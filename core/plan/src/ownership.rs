@@ -11,7 +11,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
-use core::cmp::Ordering;
+use core::cmp::{Ordering, Reverse};
 use core::net::IpAddr;
 use core::time::Duration;
 
@@ -231,7 +231,28 @@ impl<'a> Court<'a> {
             .into_iter()
             .filter(|(addresses, ..)| Some(*addresses) == least)
             .map(|(_, node, object)| Candidate { node, preference: unit.preference(object) });
-        election::order(candidates.collect(), unit.key)
+        let mut ordered = election::order(candidates.collect(), unit.key);
+        let avoided = self.avoided(unit);
+        if !avoided.is_empty() {
+            ordered.sort_by_key(|one| (Reverse(one.preference), avoided.contains(one.node)));
+        }
+        ordered
+    }
+
+    /// Where the addresses of a Service are spread, the owners of its others. Of two addresses the
+    /// higher gives way; both do if nothing else can move them later.
+    fn avoided(&self, unit: &Unit<'a>) -> BTreeSet<&'a NodeName> {
+        let gives_way = |other: &IpAddr| {
+            let is_free = self.winner(unit.key).is_none() && !unit.fails_back() && !unit.has_preferences();
+            *other < unit.key || is_free
+        };
+        let others = unit.others().filter(gives_way);
+        others.filter_map(|other| self.winner(other)).map(|owner| owner.node).collect()
+    }
+
+    /// From now on this plan takes it that this node owns `address`.
+    pub(crate) fn hold(&mut self, address: IpAddr, epoch: Epoch) {
+        self.claims.entry(address).or_default().push(Claim { node: &self.snapshot.me, epoch });
     }
 
     fn is_candidate(&self, name: &NodeName, node: &Node, unit: &Unit<'a>) -> bool {

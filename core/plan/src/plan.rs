@@ -69,7 +69,7 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
         verdicts: withheld.into_iter().map(|(key, why)| (key, Verdict::Withhold(why))).collect(),
         ..Plan::default()
     };
-    let court = Court::new(snapshot);
+    let mut court = Court::new(snapshot);
     let me = snapshot.nodes.get(&snapshot.me);
     for unit in &units {
         if me.is_some_and(|me| unit.admits(&snapshot.me, me)) {
@@ -94,6 +94,7 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
                 plan.held.insert(*address, held.unwrap_or_else(new));
             }
             plan.held.insert(unit.key, holding);
+            court.hold(unit.key, holding.epoch);
             plan.watchers.extend(watchers::of(&court, unit));
         }
         for one in &unit.services {

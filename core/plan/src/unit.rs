@@ -68,6 +68,12 @@ impl<'a> Announceable<'a> {
 }
 
 impl<'a> Unit<'a> {
+    /// Addresses of the same Services that have owners of their own.
+    pub(crate) fn others(&self) -> impl Iterator<Item = IpAddr> {
+        let all = self.services.iter().flat_map(|one| one.service.addresses.iter().copied());
+        all.filter(|address| !self.addresses.contains(address))
+    }
+
     /// Puts together what belongs together.
     pub(crate) fn all(snapshot: &Snapshot, services: Vec<Announceable<'a>>) -> Vec<Self> {
         let mut groups = Groups::default();

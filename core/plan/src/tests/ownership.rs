@@ -414,6 +414,30 @@ fn addresses_are_spread_where_the_user_asks_for_it() {
     ));
 }
 
+/// Whatever the order is, and also where all that is left is two nodes.
+#[test]
+fn addresses_that_are_spread_are_on_different_nodes() {
+    for failback in [false, true] {
+        for last in 0x240..=0x250_u16 {
+            let mut speakers = Speakers::new(|snapshot| {
+                dual(snapshot);
+                service(snapshot).addresses = vec![ip(VIP), ip(&std::format!("fd00:100::{last:x}"))];
+                let advertisement = L2Advertisement { spread: true, failback, ..L2Advertisement::default() };
+                snapshot.advertisements = explicit(advertisement);
+            });
+            speakers.settle();
+            assert_eq!(speakers.owners().len(), 2, "{last:x}: {:?}", speakers.held);
+            let first = NodeName::from(speakers.owners()[0]);
+            speakers.die(first.as_str());
+            speakers.settle();
+            assert_eq!(speakers.owners().len(), 2, "{last:x} without {first}: {:?}", speakers.held);
+            speakers.cluster.alive.insert(first.clone());
+            speakers.settle();
+            assert_eq!(speakers.owners().len(), 2, "{last:x} with {first}: {:?}", speakers.held);
+        }
+    }
+}
+
 #[test]
 fn a_thousand_addresses_are_spread_evenly_over_ten_nodes() {
     let names: Vec<_> = (0..10).map(|number| std::format!("node-{number}")).collect();
