@@ -36,6 +36,15 @@ pub struct Cluster {
 /// curl's exit code for a connection that was established and then broke.
 const CURL_RECEIVE_ERROR: i32 = 56;
 
+/// Ends the requests, also when the test fails meanwhile.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// What somebody who requests something all the time sees while something happens.
 #[derive(Debug, Default)]
 pub struct Disturbance {
@@ -220,9 +229,10 @@ impl Cluster {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let requests = scope.spawn(|| self.request_until(url, &done));
+            let ended = End(&done);
             disturb();
             self.curl(url);
-            done.store(true, Ordering::Relaxed);
+            drop(ended);
             requests.join().expect("the requests do not panic")
         })
     }
