@@ -40,7 +40,7 @@ const OVERRULED_MEMORY: Duration = Duration::from_secs(128);
 pub struct Ownership {
     /// What this node owns, by its last plan.
     pub held: BTreeMap<IpAddr, Holding>,
-    /// Of its addresses those that another node took lately, by its last plan.
+    /// Of its addresses those that another node took lately against what it saw, by its last plan.
     pub overruled: BTreeMap<IpAddr, Overruled>,
     /// What the speakers that are alive say they own, or stand back from.
     pub claims: BTreeMap<NodeName, BTreeMap<IpAddr, Epoch>>,
@@ -69,7 +69,7 @@ impl Holding {
     }
 }
 
-/// An address that another node took from this one.
+/// An address that another node took from this one, which saw itself in the right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overruled {
     /// When, the last time.
@@ -128,7 +128,7 @@ impl<'a> Court<'a> {
             (Some(target), Some(held)) if target == me => Ok(Holding::under(held.epoch)),
             (Some(target), None) if target == me => {
                 if let Some(owner) = winner.filter(|owner| owner.node != me)
-                    && self.overruled(unit.key).is_some_and(|overruled| self.snapshot.now < overruled.until())
+                    && self.overruled(unit).is_some_and(|overruled| self.snapshot.now < overruled.until())
                 {
                     return Err(Withheld::ElectionLost { owner: owner.node.clone() });
                 }
@@ -167,13 +167,15 @@ impl<'a> Court<'a> {
         self.claims.get(&address).into_iter().flatten().map(|claim| claim.node)
     }
 
-    /// What is to be remembered of an address that others took from this node.
-    pub(crate) fn overruled(&self, address: IpAddr) -> Option<Overruled> {
+    /// What is to be remembered of a unit that others took from this node, against what it sees: a
+    /// move on which both agree is none of that.
+    pub(crate) fn overruled(&self, unit: &Unit<'a>) -> Option<Overruled> {
         let Snapshot { me, now, ownership, .. } = self.snapshot;
         let is_recent = |before: &Overruled| now.saturating_since(before.at) < OVERRULED_MEMORY;
-        let before = ownership.overruled.get(&address).copied().filter(is_recent);
-        let is_taken = self.winner(address).is_some_and(|winner| winner.node != me);
-        if !is_taken || !ownership.held.contains_key(&address) {
+        let before = ownership.overruled.get(&unit.key).copied().filter(is_recent);
+        let winner = self.winner(unit.key);
+        let is_taken = winner.is_some_and(|winner| winner.node != me);
+        if !is_taken || !ownership.held.contains_key(&unit.key) || self.target(unit, winner) != Some(me) {
             return before;
         }
         let times = before.map_or(0, |before| before.times);

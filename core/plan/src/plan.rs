@@ -81,7 +81,7 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
             Ok(_) if !unit.is_announceable() => Err(Withheld::NoUsableInterface { address: unit.key }),
             judged => judged,
         };
-        if let Some(overruled) = court.overruled(unit.key) {
+        if let Some(overruled) = court.overruled(unit) {
             plan.overruled.insert(unit.key, overruled);
             let retakes = Some(overruled.until()).filter(|until| *until > snapshot.now);
             plan.retakes = plan.retakes.into_iter().chain(retakes).min();

@@ -43,7 +43,7 @@ const PROGRAM_VARIABLE: &str = "FERROLB_BENCH_PROGRAM";
 const UNDISTURBED: Duration = Duration::from_secs(3);
 
 /// What a planned move may cost at most is not seen by a client that itself stands still for so long.
-const PAUSE_MAX: Duration = Duration::from_millis(5);
+const PAUSE_MAX: Duration = Duration::from_millis(8);
 /// So many runs of a scenario are played again for that reason.
 const VOIDS_MAX: usize = 5;
 

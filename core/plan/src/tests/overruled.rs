@@ -67,3 +67,29 @@ fn what_was_overruled_is_taken_at_once_when_the_other_dies() {
     stale.view.alive.remove(&fresh.view.me);
     assert!(stale.pass(&nobody, at(3)), "nobody else has it");
 }
+
+#[test]
+fn an_address_that_is_drained_back_and_forth_moves_each_time() {
+    let views = |draining: &str| {
+        ["master", "worker1"].map(|me| {
+            let mut view = cluster(me);
+            view.nodes.retain(|node, _| node.as_str() != "worker2");
+            view.nodes.get_mut(&NodeName::from(draining)).unwrap().draining = true;
+            view
+        })
+    };
+    let [one, other] = views("worker1").map(|view| Speaker { view, plan: Plan::default() });
+    let (mut one, mut other) = (one, other);
+    assert!(one.pass(&other, at(0)));
+    for (turn, draining) in ["master", "worker1"].into_iter().cycle().take(20).enumerate() {
+        let [view, other_view] = views(draining);
+        (one.view, other.view) = (view, other_view);
+        let now = at(10 * (turn as u64 + 1));
+        let mut took = false;
+        for _pass in 0..3 {
+            took |= one.pass(&other, now) | other.pass(&one, now);
+        }
+        assert!(took, "turn {turn}: {:?} {:?}", one.plan.overruled, other.plan.overruled);
+        assert_eq!(one.plan.held.len() + other.plan.held.len(), 1);
+    }
+}
