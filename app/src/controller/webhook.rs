@@ -9,7 +9,6 @@
 mod certificates;
 mod convert;
 mod judge;
-mod peering;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -12,7 +12,6 @@ use super::resources::Resources;
 
 mod bfd_profiles;
 mod communities;
-mod duration;
 mod peers;
 mod pools;
 

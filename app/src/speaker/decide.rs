@@ -13,8 +13,8 @@ use ferrolb_l2::schedule::PROBING_MIN;
 use ferrolb_liveness::{Heard, Isolation};
 use ferrolb_plan::interfaces::{announceable, subnets};
 use ferrolb_plan::{
-    Action, Announcements, Exclusions, Holding, Overruled, Ownership, Plan, Snapshot, Verdict, Withheld,
-    diff, plan,
+    Action, Announcements, Exclusions, Holding, Overruled, Ownership, Peering, Plan, Snapshot, Verdict,
+    Withheld, diff, plan,
 };
 use ferrolb_vocab::{Epoch, Instant, InterfaceName, Link, LinkFlag, NodeName, ServiceKey};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -323,6 +323,7 @@ impl Decider {
             advertisements: view.advertisements,
             links: facts.links.clone(),
             exclusions: self.exclusions.clone(),
+            peering: Peering::default(),
         }
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ferrolb_cluster::controller::ControllerView;
 use ferrolb_cluster::parse::service::SeenService;
 use ferrolb_ipam::Decision;
-use ferrolb_plan::{Exclusions, Ownership, ServingEndpoints, Snapshot, Withheld, owners};
+use ferrolb_plan::{Exclusions, Ownership, Peering, ServingEndpoints, Snapshot, Withheld, owners};
 use ferrolb_vocab::{Epoch, Instant, NodeName, ServiceKey};
 
 /// Who announces a Service.
@@ -85,6 +85,7 @@ pub fn elect(
         advertisements: view.advertisements.clone(),
         links: Vec::new(),
         exclusions: Exclusions::default(),
+        peering: Peering::default(),
     };
     let announcer = |(key, owner): (ServiceKey, Result<NodeName, Withheld>)| {
         (key, owner.map_or_else(|why| nobody(&why, speakers), Announcer::Node))

@@ -62,7 +62,7 @@ fn planned_under(
     let config = Flags::parse_from(["plan", "-f", "-"]).plan;
     let mut changed = today.clone();
     edit(&mut changed);
-    let serving = || ServingEndpoints { any: true, nodes: BTreeSet::new() };
+    let serving = || ServingEndpoints { any: true, ..ServingEndpoints::default() };
     let endpoints = ["a", "b", "c"].map(|name| (ServiceKey::new("default", name), serving()));
     let announcer = |(service, node): &(&str, &str)| (ServiceKey::new("default", *service), (*node).into());
     let traffic =

@@ -202,8 +202,15 @@ impl Session {
     #[must_use]
     pub fn detection_time(&self) -> Option<Duration> {
         let remote = self.remote?;
-        let interval = self.negotiation.in_force().required_min_rx.max(remote.desired_min_tx);
-        Some(interval.duration() * u32::from(remote.detect_mult.get()))
+        Some(self.rx_interval()?.duration() * u32::from(remote.detect_mult.get()))
+    }
+
+    /// The longest time between two of the peer's packets: the slower of what it would send and
+    /// what this side can receive, §6.8.4. `None` while it is not heard.
+    #[must_use]
+    pub fn rx_interval(&self) -> Option<Interval> {
+        let remote = self.remote?;
+        Some(self.negotiation.in_force().required_min_rx.max(remote.desired_min_tx))
     }
 
     /// How long the peer waits for this side's packets, as far as this side can know.

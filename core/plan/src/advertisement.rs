@@ -13,11 +13,7 @@ impl L2Advertisement {
     /// Whether the advertisement of namespace `namespace` covers `pool`.
     #[must_use]
     pub fn covers_pool(&self, namespace: &str, name: &PoolName, pool: &Pool) -> bool {
-        let all = self.pools.is_empty() && self.pool_selectors.is_empty();
-        namespace == pool.namespace
-            && (all
-                || self.pools.contains(name)
-                || self.pool_selectors.iter().any(|selector| selector.matches(&pool.labels)))
+        namespace == pool.namespace && pool.is_among(name, &self.pools, &self.pool_selectors)
     }
 
     /// Whether nodes with these labels may announce.

@@ -72,10 +72,9 @@ pub fn coverage(
     nodes: &BTreeMap<NodeName, Node>,
 ) -> Coverage {
     if advertisements.any_object {
-        let covered = advertisements
-            .l2
-            .iter()
-            .any(|(object, advertisement)| advertisement.covers_pool(&object.namespace, name, pool));
+        let Advertisements { l2, bgp, .. } = advertisements;
+        let covered = l2.iter().any(|(object, one)| one.covers_pool(&object.namespace, name, pool))
+            || bgp.iter().any(|(object, one)| one.covers_pool(&object.namespace, name, pool));
         return if covered { Coverage::Advertised } else { Coverage::NotSelected };
     }
     let in_a_subnet = |range: &&IpRange| {

@@ -10,7 +10,7 @@
 //! nodes; [`ownership`] says who owns a unit, and who takes or gives it up; `watchers` says who
 //! has to know at once when this node dies; [`interfaces`] says
 //! which links may carry an announcement; [`plan()`] puts them together into [`Verdict`]s; [`diff()`] turns
-//! two plans into [`Action`]s for the drivers.
+//! two plans into [`Action`]s for the drivers. [`bgp`] is the same for BGP, which elects nobody.
 #![no_std]
 
 extern crate alloc;
@@ -18,6 +18,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod advertisement;
+pub mod bgp;
 pub mod coverage;
 pub mod diff;
 pub mod election;
@@ -29,6 +30,7 @@ mod unit;
 pub mod verdict;
 mod watchers;
 
+pub use bgp::{BfdProfile, BgpAdvertisement, BgpPeer, Peering};
 pub use coverage::{Coverage, coverage};
 pub use diff::{Action, Announcements, diff};
 pub use interfaces::Exclusions;

@@ -10,6 +10,7 @@ use ferrolb_vocab::{
     ServiceKey,
 };
 
+use crate::bgp::{BgpAdvertisement, Peering};
 use crate::interfaces::Exclusions;
 use crate::ownership::Ownership;
 
@@ -37,6 +38,8 @@ pub struct Snapshot {
     pub links: Vec<Link>,
     /// Interfaces never to announce on.
     pub exclusions: Exclusions,
+    /// Who is told by BGP.
+    pub peering: Peering,
 }
 
 /// A node, as far as announcing is concerned.
@@ -84,8 +87,8 @@ pub enum TrafficPolicy {
 pub struct ServingEndpoints {
     /// Whether there is any, on a known node or not.
     pub any: bool,
-    /// The nodes that have one.
-    pub nodes: BTreeSet<NodeName>,
+    /// The nodes that have one, each with how many of its are ready: none where those it has terminate.
+    pub nodes: BTreeMap<NodeName, u32>,
 }
 
 /// A pool, as far as announcing is concerned.
@@ -104,6 +107,8 @@ pub struct Pool {
 pub struct Advertisements {
     /// Valid `L2Advertisement`s, by name.
     pub l2: BTreeMap<ObjectName, L2Advertisement>,
+    /// Valid `BGPAdvertisement`s, by name.
+    pub bgp: BTreeMap<ObjectName, BgpAdvertisement>,
     /// Whether the cluster has an advertisement object of any kind, valid or not. Without one,
     /// a pool inside a node's subnet is announced by layer 2 (ADR 0005).
     pub any_object: bool,
@@ -145,6 +150,19 @@ impl Pool {
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.ranges.iter().any(|range| range.contains(address))
+    }
+
+    /// Whether an advertisement is about this pool that names `pools`, and selects others by label:
+    /// one that does neither is about all.
+    pub(crate) fn is_among(
+        &self,
+        name: &PoolName,
+        pools: &BTreeSet<PoolName>,
+        selectors: &[Selector],
+    ) -> bool {
+        pools.is_empty() && selectors.is_empty()
+            || pools.contains(name)
+            || selectors.iter().any(|selector| selector.matches(&self.labels))
     }
 }
 

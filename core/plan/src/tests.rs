@@ -14,8 +14,8 @@ use ferrolb_vocab::{
 use crate::election::{self, Candidate};
 use crate::{
     Action, Advertisements, Announcements, Coverage, Exclusions, L2Advertisement, Node, NodePreference,
-    Ownership, Pool, Service, ServingEndpoints, Snapshot, TrafficPolicy, Verdict, Withheld, coverage, diff,
-    plan,
+    Ownership, Peering, Pool, Service, ServingEndpoints, Snapshot, TrafficPolicy, Verdict, Withheld,
+    coverage, diff, plan,
 };
 
 const VIP: &str = "192.168.100.240";
@@ -71,7 +71,8 @@ fn pool(range: &str) -> Pool {
 
 /// The walkthrough's cluster, seen from `me`: 192.168.100.240 belongs to master by its hash.
 fn cluster(me: &str) -> Snapshot {
-    let everywhere = ServingEndpoints { any: true, nodes: ["worker1".into(), "worker2".into()].into() };
+    let everywhere =
+        ServingEndpoints { any: true, nodes: [("worker1".into(), 1), ("worker2".into(), 1)].into() };
     let service = Service { addresses: vec![ip(VIP)], endpoints: everywhere, ..Service::default() };
     Snapshot {
         me: me.into(),
@@ -84,12 +85,13 @@ fn cluster(me: &str) -> Snapshot {
         advertisements: explicit(L2Advertisement::default()),
         links: vec![link(2, "eth0", "192.168.100.200/24"), link(3, "eth1", "10.9.0.1/24")],
         exclusions: Exclusions::default(),
+        peering: Peering::default(),
     }
 }
 
 fn explicit(advertisement: L2Advertisement) -> Advertisements {
     let l2 = [(ObjectName::new("metallb-system", "lb"), advertisement)].into();
-    Advertisements { l2, any_object: true }
+    Advertisements { l2, any_object: true, ..Advertisements::default() }
 }
 
 /// One advertisement for these nodes.
@@ -195,7 +197,7 @@ fn policy_local_leaves_nodes_with_an_endpoint_only() {
     assert_eq!(
         owners(|snapshot| {
             service(snapshot).traffic_policy = TrafficPolicy::Local;
-            service(snapshot).endpoints.nodes = ["worker1".into()].into();
+            service(snapshot).endpoints.nodes = [("worker1".into(), 1)].into();
         }),
         ["worker1"]
     );

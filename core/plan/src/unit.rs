@@ -62,7 +62,7 @@ impl<'a> Announceable<'a> {
         self.covering.covers_node(node, address)
             && match self.service.traffic_policy {
                 TrafficPolicy::Cluster => true,
-                TrafficPolicy::Local => self.service.endpoints.nodes.contains(name),
+                TrafficPolicy::Local => self.service.endpoints.nodes.contains_key(name),
             }
     }
 }

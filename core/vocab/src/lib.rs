@@ -6,13 +6,16 @@
 //! # Layout
 //! [`prefix`] and [`range`] are sets of addresses, [`mac`] is a link-layer address,
 //! [`link`] is an interface of the host, [`names`] are Kubernetes names that must not be mixed up, [`labels`] are labels and
-//! selectors, [`epoch`] numbers the owners of an address, [`time`] is the instant that cores receive from their drivers.
+//! selectors, [`asn`] and [`community`] are the numbers of BGP, [`epoch`] numbers the owners of an
+//! address, [`time`] is the instant that cores receive from their drivers.
 #![no_std]
 
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod asn;
+pub mod community;
 pub mod epoch;
 pub mod labels;
 pub mod link;
@@ -22,6 +25,8 @@ pub mod prefix;
 pub mod range;
 pub mod time;
 
+pub use asn::{Asn, BgpId, ParseAsnError};
+pub use community::{Community, LargeCommunity, ParseCommunityError, ParseLargeCommunityError};
 pub use epoch::Epoch;
 pub use labels::{Labels, Operator, Requirement, Selector};
 pub use link::{Link, LinkAddress, LinkFlag};

@@ -7,7 +7,7 @@
 //! # Layout
 //! [`cursor`] alone takes octets apart; everything else is built on it. [`ethernet`] carries
 //! [`arp`] and, in [`ipv6`], [`ndp`]. [`mesh`] is the speakers' liveness protocol, [`bfd`] what
-//! they and routers tell each other of a path.
+//! they and routers tell each other of a path, [`bgp`] what they tell each other of routes.
 #![no_std]
 #![deny(clippy::indexing_slicing)]
 
@@ -17,6 +17,7 @@ extern crate std;
 
 pub mod arp;
 pub mod bfd;
+pub mod bgp;
 pub mod cursor;
 pub mod ethernet;
 pub mod ipv6;

@@ -2,12 +2,17 @@
 //! that means nothing becomes an [`ObjectError`], never a silent gap.
 
 pub mod advertisement;
+pub mod bfd_profile;
+pub mod bgp_advertisement;
+pub mod bgp_peer;
 pub mod claim;
 pub mod community;
 pub mod conflict;
+pub mod duration;
 pub mod endpoints;
 pub mod node;
 pub mod occupied;
+pub mod peering;
 pub mod pool;
 pub mod service;
 
@@ -43,6 +48,8 @@ pub fn reference<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
 pub const UNREADABLE: &str = "Unreadable";
 /// A field of the object's `spec` means nothing.
 pub const INVALID_SPEC: &str = "InvalidSpec";
+/// The object names another that there is not, yet.
+pub const UNKNOWN_REFERENCE: &str = "UnknownReference";
 
 /// Splits guarded objects into readable objects, sorted by name, and errors for the others.
 #[must_use]

@@ -12,9 +12,7 @@
 //! as if the process had died. Either way the view's senders close.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -28,12 +26,13 @@ use tokio::time::timeout;
 
 use driver::Driver;
 pub use metrics::LivenessMetrics;
-pub use realtime::RealtimeError;
 use sockets::Sockets;
+
+use crate::realtime::{self, RealtimeError};
+use crate::wake::{self, Waker};
 
 mod driver;
 mod metrics;
-mod realtime;
 mod refusals;
 mod sockets;
 
@@ -102,7 +101,7 @@ pub struct Liveness {
 pub struct LivenessHandle {
     // Dropped before the waker: the thread that wakes of the closed waker must find this closed.
     wanted: watch::Sender<Wanted>,
-    waker: UnixStream,
+    waker: Waker,
     view: watch::Receiver<LivenessView>,
     families: BTreeSet<IpFamily>,
     port: u16,
@@ -163,7 +162,7 @@ pub enum SpawnError {
 /// # Errors
 /// A socket cannot be opened, or the node's name cannot be sent.
 pub fn spawn(config: LivenessConfig, metrics: LivenessMetrics) -> Result<Liveness, SpawnError> {
-    let (waker, wakened) = wake_pair().map_err(SpawnError::Thread)?;
+    let (waker, wakened) = wake::pair().map_err(SpawnError::Thread)?;
     let sockets = Sockets::open(&config.bind, config.port, wakened)?;
     let families = sockets.families();
     let (thread, refused) = start_thread(config.fast)?;
@@ -185,7 +184,7 @@ fn start_thread(fast: bool) -> Result<(SyncSender<Driver>, Option<RealtimeError>
     let (driver, drivers) = sync_channel::<Driver>(1);
     let (report, reports) = sync_channel(1);
     let run = move || {
-        let refused = if fast { realtime::enter().err() } else { None };
+        let refused = if fast { realtime::enter("liveness").err() } else { None };
         if report.send(refused).is_ok()
             && let Ok(driver) = drivers.recv()
         {
@@ -264,17 +263,8 @@ impl LivenessHandle {
 
     fn want(&self, change: impl FnOnce(&mut Wanted)) {
         self.wanted.send_modify(change);
-        // A full pipe means that a wake-up is pending already; a closed one, that nobody listens.
-        (&self.waker).write_all(&[0]).ok();
+        self.waker.wake();
     }
-}
-
-/// The wake-up's two ends: the handle's and the thread's.
-fn wake_pair() -> io::Result<(UnixStream, UnixStream)> {
-    let (waker, wakened) = UnixStream::pair()?;
-    waker.set_nonblocking(true)?;
-    wakened.set_nonblocking(true)?;
-    Ok((waker, wakened))
 }
 
 /// Larger in every later run, and not 0: nanoseconds since 1970. If the clock was set back, the mesh learns of

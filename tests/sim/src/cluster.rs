@@ -57,7 +57,7 @@ fn advertisement(scenario: &Scenario) -> L2Advertisement {
 /// Services with one address each, or two, which any node may announce.
 pub(crate) fn cluster(scenario: &Scenario) -> SpeakerViewParts {
     let service = |addresses: &[IpAddr]| {
-        let endpoints = ServingEndpoints { any: true, nodes: BTreeSet::new() };
+        let endpoints = ServingEndpoints { any: true, ..ServingEndpoints::default() };
         let service = Service { addresses: addresses.to_vec(), endpoints, ..Service::default() };
         (ServiceKey::new("default", format!("of-{}", addresses[0]).replace('.', "-")), service)
     };
@@ -69,7 +69,11 @@ pub(crate) fn cluster(scenario: &Scenario) -> SpeakerViewParts {
     SpeakerViewParts {
         services: services.map(service).collect(),
         pools: [(PoolName::from("pool"), pool)].into(),
-        advertisements: Advertisements { l2: [advertisement].into(), any_object: true },
+        advertisements: Advertisements {
+            l2: [advertisement].into(),
+            any_object: true,
+            ..Advertisements::default()
+        },
         nodes: (0..scenario.nodes).map(|node| (name(node), object(node, true))).collect(),
     }
 }

@@ -11,13 +11,13 @@ use ferrolb_api::METALLB_NAMESPACE;
 use ferrolb_cluster::config::Guarded;
 use ferrolb_cluster::controller::ControllerObjects;
 use ferrolb_cluster::parse::ObjectError;
+use ferrolb_cluster::parse::peering::{self, Viewpoint};
 use ferrolb_cluster::webhook::PeeringObjects;
 use kube::Resource;
 use kube::core::DeserializeGuard;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::peering;
 use crate::config::ScopeConfig;
 
 /// What a write is judged against.
@@ -152,9 +152,13 @@ impl Kind {
                 config.into_iter().flat_map(|object| object.errors).filter(of_kind).collect()
             }
             Self::BgpAdvertisement => {
-                peering::advertisement_errors(&objects.config.bgp_advertisements, &objects.config.pools)
+                let (nodes, config) = (objects.planned_nodes(), &objects.config);
+                let viewpoint = Viewpoint::AllNodes(&nodes);
+                peering::advertisement_errors(&config.bgp_advertisements, &config.pools, viewpoint)
             }
-            Self::BgpPeer => peering::peer_errors(&peering.peers, &objects.nodes),
+            Self::BgpPeer => {
+                peering::peer_errors(&peering.peers, Viewpoint::AllNodes(&objects.planned_nodes()))
+            }
             Self::BfdProfile => Vec::new(),
         }
     }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use ferrolb_api::bgp_peer::BgpPeerSpec;
 use ferrolb_api::{BgpPeer, parse_selector};
+use ferrolb_cluster::parse::duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
 use super::super::legacy::{self, Peer};
 use super::super::names::object_name;
 use super::super::report::{Item, Problems};
-use super::{BGP_TO_COME, Migration, READABLE_PASSWORD, duration};
+use super::{BGP_TO_COME, Migration, READABLE_PASSWORD};
 
 /// Converts the peers; `profiles` are the names of the `BFDProfile` objects.
 pub(super) fn convert(

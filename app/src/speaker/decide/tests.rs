@@ -11,7 +11,7 @@ fn key() -> ServiceKey {
 fn view() -> SpeakerView {
     let service = Service {
         addresses: vec!["192.168.100.240".parse().unwrap()],
-        endpoints: ServingEndpoints { any: true, nodes: BTreeSet::new() },
+        endpoints: ServingEndpoints { any: true, ..ServingEndpoints::default() },
         ..Service::default()
     };
     let pool = Pool {
@@ -32,7 +32,10 @@ fn view() -> SpeakerView {
 
 fn advertised(advertisement: L2Advertisement) -> SpeakerView {
     let l2 = [(ObjectName::new("metallb-system", "lb"), advertisement)].into();
-    SpeakerView { advertisements: Advertisements { l2, any_object: true }, ..view() }
+    SpeakerView {
+        advertisements: Advertisements { l2, any_object: true, ..Advertisements::default() },
+        ..view()
+    }
 }
 
 fn facts() -> Facts {

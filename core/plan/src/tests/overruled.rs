@@ -18,7 +18,7 @@ impl Speaker {
         let mut view = cluster(me);
         for service in view.services.values_mut() {
             service.traffic_policy = TrafficPolicy::Local;
-            service.endpoints.nodes = [NodeName::from(endpoint)].into();
+            service.endpoints.nodes = [(NodeName::from(endpoint), 1)].into();
         }
         Self { view, plan: Plan::default() }
     }

@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use ferrolb_api::{AddressClaim, Community, NodeState, ServiceL2Status};
+use ferrolb_plan as plan;
 use ferrolb_vocab::{NodeName, ServiceKey};
 use k8s_openapi::api::core::v1::{Namespace, Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -14,7 +15,7 @@ use kube::api::ListParams;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
-use super::view::ControllerView;
+use super::view::{ControllerView, nodes};
 use crate::config::{ConfigObjects, Guarded};
 use crate::errors::{brief, is_absent};
 use crate::parse::service::SeenService;
@@ -101,6 +102,12 @@ impl ControllerObjects {
     pub(super) fn all_services(&self) -> Vec<Arc<SeenService>> {
         let listed = self.services.iter().map(|service| Arc::new(SeenService::of(service)));
         listed.chain(self.seen_services.iter().cloned()).collect()
+    }
+
+    /// The nodes with what their speakers reported.
+    #[must_use]
+    pub fn planned_nodes(&self) -> BTreeMap<NodeName, plan::Node> {
+        nodes(&self.nodes, &self.node_states)
     }
 
     /// The cluster that these objects describe, when we handle Services of `lb_class`.

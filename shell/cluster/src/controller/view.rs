@@ -375,6 +375,7 @@ pub(crate) fn advertisements(
     });
     plan::Advertisements {
         l2: valid.collect(),
+        bgp: BTreeMap::new(),
         any_object: !l2.is_empty() || !unreadable.is_empty() || !bgp.is_empty(),
     }
 }

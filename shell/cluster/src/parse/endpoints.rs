@@ -21,7 +21,9 @@ pub fn serving_endpoints(slices: &[Arc<EndpointSlice>]) -> BTreeMap<ServiceKey, 
         let serving = services.entry(key).or_default();
         for endpoint in slice.endpoints.iter().flatten().filter(|endpoint| can_serve(endpoint)) {
             serving.any = true;
-            serving.nodes.extend(endpoint.node_name.iter().map(NodeName::from));
+            if let Some(node) = &endpoint.node_name {
+                *serving.nodes.entry(NodeName::from(node)).or_default() += u32::from(is_ready(endpoint));
+            }
         }
     }
     services
@@ -30,9 +32,12 @@ pub fn serving_endpoints(slices: &[Arc<EndpointSlice>]) -> BTreeMap<ServiceKey, 
 /// Ready (or not said to be unready), or terminating and still serving
 /// (docs/reference/metallb-contract.md, "Election").
 fn can_serve(endpoint: &Endpoint) -> bool {
-    let conditions = endpoint.conditions.clone().unwrap_or_default();
-    !endpoint.addresses.is_empty()
-        && (conditions.ready.unwrap_or(true) || conditions.serving.unwrap_or(false))
+    let serves = endpoint.conditions.as_ref().and_then(|conditions| conditions.serving);
+    !endpoint.addresses.is_empty() && (is_ready(endpoint) || serves.unwrap_or(false))
+}
+
+fn is_ready(endpoint: &Endpoint) -> bool {
+    endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true)
 }
 
 #[cfg(test)]
@@ -76,7 +81,7 @@ mod tests {
             let services = serving_endpoints(&[slice("a", vec![endpoint(ready, serving, "worker1")])]);
             let found = &services[&ServiceKey::new("default", "web")];
             assert_eq!(found.any, counts, "ready {ready:?}, serving {serving:?}");
-            assert_eq!(found.nodes.contains(&NodeName::from("worker1")), counts);
+            assert_eq!(found.nodes.contains_key(&NodeName::from("worker1")), counts);
         }
     }
 
@@ -86,6 +91,16 @@ mod tests {
         let second = slice("b", vec![endpoint(Some(true), None, "worker2")]);
         let services = serving_endpoints(&[first, second]);
         assert_eq!(services[&ServiceKey::new("default", "web")].nodes.len(), 2);
+    }
+
+    #[test]
+    fn of_the_endpoints_of_a_node_those_that_are_ready_are_counted() {
+        let of = |ready, serving| endpoint(Some(ready), Some(serving), "worker1");
+        let first = slice("a", vec![of(true, true), of(false, true), of(false, false)]);
+        let second = slice("b", vec![of(true, true), endpoint(Some(false), Some(true), "worker2")]);
+        let services = serving_endpoints(&[first, second]);
+        let nodes = &services[&ServiceKey::new("default", "web")].nodes;
+        assert_eq!(*nodes, [("worker1".into(), 2), ("worker2".into(), 0)].into());
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! The driver's sockets, and waiting on all of them at once.
 
 use std::collections::BTreeSet;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::SpawnError;
 use super::refusals::{self, Refusal};
+use crate::wake::Wakened;
 
 /// Packets taken from one socket before the timers get their turn: more than a receive buffer
 /// holds, so that only a flood meets it.
@@ -47,7 +47,7 @@ pub(super) const LOG_INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Sockets {
     ports: Vec<Port>,
-    wakened: UnixStream,
+    wakened: Wakened,
     reopen_log: RateLimit,
 }
 
@@ -85,7 +85,7 @@ pub(super) enum SendError {
 
 impl Sockets {
     /// Opens one socket per address of `bind`, leaving out families that the host does not have.
-    pub(super) fn open(bind: &[IpAddr], port: u16, wakened: UnixStream) -> Result<Self, SpawnError> {
+    pub(super) fn open(bind: &[IpAddr], port: u16, wakened: Wakened) -> Result<Self, SpawnError> {
         let mut ports = Vec::new();
         for &address in bind {
             let address = SocketAddr::new(address, port);
@@ -129,10 +129,7 @@ impl Sockets {
                 thread::sleep(POLL_RETRY);
             }
         }
-        // Only that there was a wake-up matters, not how many; end of file is read again by the
-        // closed handle.
-        let mut wake_ups = [0; 64];
-        while matches!((&self.wakened).read(&mut wake_ups), Ok(read) if read == wake_ups.len()) {}
+        self.wakened.drain();
     }
 
     /// Hands every packet that has arrived to `accept`, and opens lost sockets again when that

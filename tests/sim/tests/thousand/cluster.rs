@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ferrolb_plan::election::{self, Candidate};
 use ferrolb_plan::{
-    Advertisements, Exclusions, Holding, L2Advertisement, Node, Ownership, Plan, Pool, Service,
+    Advertisements, Exclusions, Holding, L2Advertisement, Node, Ownership, Peering, Plan, Pool, Service,
     ServingEndpoints, Snapshot, WATCHERS_PER_ADDRESS, plan,
 };
 use ferrolb_vocab::{
@@ -88,7 +88,7 @@ fn address(number: usize) -> IpAddr {
 
 fn snapshot(names: &[NodeName], addresses: &[IpAddr]) -> Snapshot {
     let service = |address: &IpAddr| {
-        let endpoints = ServingEndpoints { any: true, nodes: BTreeSet::new() };
+        let endpoints = ServingEndpoints { any: true, ..ServingEndpoints::default() };
         let service = Service { addresses: vec![*address], endpoints, ..Service::default() };
         (ServiceKey::new("default", format!("of-{address}").replace('.', "-")), service)
     };
@@ -110,8 +110,13 @@ fn snapshot(names: &[NodeName], addresses: &[IpAddr]) -> Snapshot {
         ownership: Ownership::default(),
         services: addresses.iter().map(service).collect(),
         pools: [(PoolName::from("pool"), pool)].into(),
-        advertisements: Advertisements { l2: [advertisement].into(), any_object: true },
+        advertisements: Advertisements {
+            l2: [advertisement].into(),
+            any_object: true,
+            ..Advertisements::default()
+        },
         links: vec![eth0],
         exclusions: Exclusions::default(),
+        peering: Peering::default(),
     }
 }

@@ -105,6 +105,7 @@ fn the_detection_time_is_the_peers_mult_times_the_interval_it_agreed_to() {
         };
         tell(&mut session, says, at(100));
         assert_eq!(session.detection_time(), Some(Duration::from_millis(expected_ms)));
+        assert_eq!(session.rx_interval(), Some(ms(own_rx.max(peer_tx))));
         let due = at(100 + expected_ms);
         session.handle_timeout(due - TICK);
         assert_eq!(session.state(), State::Up, "{own_rx} {peer_tx} {peer_mult}");

@@ -1,11 +1,11 @@
 use super::*;
-use crate::liveness::wake_pair;
+use crate::wake::{self, Waker};
 use std::fs::File;
 use std::net::Ipv6Addr;
 use std::os::fd::OwnedFd;
 
-fn loopback_sockets() -> (Sockets, UnixStream, SocketAddr) {
-    let (waker, wakened) = wake_pair().unwrap();
+fn loopback_sockets() -> (Sockets, Waker, SocketAddr) {
+    let (waker, wakened) = wake::pair().unwrap();
     // Not the address that other sockets of these tests take their ports from.
     let loopback = IpAddr::from([127, 0, 0, 2]);
     // Some free port: the one the system gave out a moment ago.
@@ -71,7 +71,7 @@ fn a_longer_packet_than_any_datagram_shows_as_longer() {
 
 #[test]
 fn both_families_share_a_port_and_each_packet_takes_its_own() {
-    let (_waker, wakened) = wake_pair().unwrap();
+    let (_waker, wakened) = wake::pair().unwrap();
     let any = [IpAddr::from([0; 4]), IpAddr::from([0; 16])];
     let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut sockets = Sockets::open(&any, port, wakened).unwrap();
@@ -90,7 +90,7 @@ fn both_families_share_a_port_and_each_packet_takes_its_own() {
 #[test]
 fn what_nobody_listens_to_comes_back_in_both_families_and_hinders_no_other() {
     for loopback in [IpAddr::from([127, 0, 0, 2]), Ipv6Addr::LOCALHOST.into()] {
-        let (_waker, wakened) = wake_pair().unwrap();
+        let (_waker, wakened) = wake::pair().unwrap();
         let free_port = || UdpSocket::bind((loopback, 0)).unwrap().local_addr().unwrap().port();
         let Ok(mut sockets) = Sockets::open(&[loopback], free_port(), wakened) else {
             assert!(loopback.is_ipv6(), "this host lacks IPv6");
@@ -127,6 +127,6 @@ fn sleeps_are_rounded_up_and_bounded() {
 
 #[test]
 fn no_address_is_an_error() {
-    let (_waker, wakened) = wake_pair().unwrap();
+    let (_waker, wakened) = wake::pair().unwrap();
     assert!(matches!(Sockets::open(&[], 7_000, wakened), Err(SpawnError::NoAddress)));
 }

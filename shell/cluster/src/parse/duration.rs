@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// Parses `90s`, `1m30s` or `1.5h`; `None` if it is no such text, or below zero.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn parse(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }
