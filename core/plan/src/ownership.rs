@@ -127,7 +127,9 @@ impl<'a> Court<'a> {
         match (target, holds) {
             (Some(target), Some(held)) if target == me => Ok(Holding::under(held.epoch)),
             (Some(target), None) if target == me => {
-                if let Some(owner) = winner.filter(|owner| owner.node != me)
+                let stays =
+                    |owner: &Claim<'_>| owner.node != me && !self.snapshot.ownership.leaving.contains(owner.node);
+                if let Some(owner) = winner.filter(stays)
                     && self.overruled(unit).is_some_and(|overruled| self.snapshot.now < overruled.until())
                 {
                     return Err(Withheld::ElectionLost { owner: owner.node.clone() });
@@ -223,11 +225,7 @@ impl<'a> Court<'a> {
     /// Those who may own `unit`, the first first: of all who are eligible those who stand back from
     /// least of it. Where all stand back from all of it, one of them has to say so.
     pub(crate) fn candidates(&self, unit: &Unit<'a>) -> Vec<Candidate<'a>> {
-        let nodes = self.snapshot.nodes.iter();
-        let eligible: Vec<_> = nodes
-            .filter(|(name, node)| self.is_eligible(name, node, unit) && !self.goes(name, node))
-            .map(|(name, node)| (self.stands_back(name, unit), name, node))
-            .collect();
+        let eligible: Vec<_> = self.standing(unit).collect();
         let least = eligible.iter().map(|(addresses, ..)| *addresses).min();
         let candidates = eligible
             .into_iter()
@@ -257,12 +255,20 @@ impl<'a> Court<'a> {
         self.claims.entry(address).or_default().push(Claim { node: &self.snapshot.me, epoch });
     }
 
+    /// Those who are eligible and stay, with the number of addresses of `unit` that each stands back from.
+    fn standing(&self, unit: &Unit<'a>) -> impl Iterator<Item = (usize, &'a NodeName, &'a Node)> {
+        let nodes = self.snapshot.nodes.iter();
+        let stay = nodes.filter(|(name, node)| self.is_eligible(name, node, unit) && !self.goes(name, node));
+        stay.map(|(name, node)| (self.stands_back(name, unit), name, node))
+    }
+
     fn is_candidate(&self, name: &NodeName, node: &Node, unit: &Unit<'a>) -> bool {
-        let is_among = || self.candidates(unit).iter().any(|candidate| candidate.node == name);
+        let addresses = self.stands_back(name, unit);
+        let is_least = || self.standing(unit).all(|(others, ..)| addresses <= others);
         self.is_eligible(name, node, unit)
             && !self.goes(name, node)
-            // Mostly nobody stands back, and the order need not be computed.
-            && (self.stands_back(name, unit) == 0 || is_among())
+            // Mostly nobody stands back, and nobody else need be looked at.
+            && (addresses == 0 || is_least())
     }
 
     /// By what the API server says of the node, and alive.
@@ -295,8 +301,10 @@ impl<'a> Court<'a> {
         let me = &self.snapshot.me;
         let my_node = self.snapshot.nodes.get(me);
         let why_not = || self.why_not(unit, target);
+        // Of the other addresses it says that it lacks them. Of the key it cannot, while it holds it.
+        let lacks_key = unit.missing.contains(&unit.key);
         let announces_more = |target| self.stands_back(target, unit) < unit.missing.len();
-        if !unit.is_announceable() || target.is_some_and(announces_more) {
+        if !unit.is_announceable() || lacks_key && target.is_some_and(announces_more) {
             return Err(why_not());
         }
         // Who may own it, and who goes in peace, lets go only of what another has.

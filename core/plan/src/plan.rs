@@ -89,9 +89,9 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
         if let Ok(holding) = judged {
             let others = unit.addresses.iter().filter(|address| **address != unit.key);
             for address in others.filter(|address| !unit.missing.contains(address)) {
-                let held = snapshot.ownership.held.get(address).copied();
-                let new = || Holding { epoch: court.next_epoch(*address), ..holding };
-                plan.held.insert(*address, held.unwrap_or_else(new));
+                let held = snapshot.ownership.held.get(address);
+                let epoch = held.map_or_else(|| court.next_epoch(*address), |held| held.epoch);
+                plan.held.insert(*address, Holding { epoch, ..holding });
             }
             plan.held.insert(unit.key, holding);
             court.hold(unit.key, holding.epoch);

@@ -45,7 +45,7 @@ const UNDISTURBED: Duration = Duration::from_secs(3);
 /// What a planned move may cost at most is not seen by a client that itself stands still for so long.
 const PAUSE_MAX: Duration = Duration::from_millis(8);
 /// So many runs of a scenario are played again for that reason.
-const VOIDS_MAX: usize = 5;
+const VOIDS_MAX: usize = 10;
 
 /// What was counted, by scenario.
 pub(super) type Counted = BTreeMap<Scenario, Runs>;

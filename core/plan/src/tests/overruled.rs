@@ -69,6 +69,16 @@ fn what_was_overruled_is_taken_at_once_when_the_other_dies() {
 }
 
 #[test]
+fn what_was_overruled_is_taken_at_once_when_the_others_speaker_ends() {
+    let (mut fresh, mut stale) = (Speaker::new("master", "master"), Speaker::new("worker1", "worker1"));
+    assert!(stale.pass(&fresh, at(0)));
+    assert!(fresh.pass(&stale, at(1)));
+    assert!(!stale.pass(&fresh, at(2)), "it was overruled a moment ago");
+    stale.view.ownership.leaving = [fresh.view.me.clone()].into();
+    assert!(stale.pass(&fresh, at(3)));
+}
+
+#[test]
 fn an_address_that_is_drained_back_and_forth_moves_each_time() {
     let views = |draining: &str| {
         ["master", "worker1"].map(|me| {

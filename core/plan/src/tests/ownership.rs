@@ -334,6 +334,19 @@ fn an_address_needs_an_interface_that_can_resolve_its_family() {
     }
 }
 
+/// An address that is held again when its interface is back waits for nobody any more.
+#[test]
+fn all_addresses_of_a_unit_wait_for_a_successor_or_none_does() {
+    let mut snapshot = cluster("master");
+    dual(&mut snapshot);
+    let since = |yielding| Holding { epoch: Epoch::FIRST, yielding };
+    snapshot.ownership.held =
+        [(ip(VIP), since(None)), (ip("fd00:100::240"), since(Some(Instant::ORIGIN)))].into();
+    snapshot.now = Instant::ORIGIN + 2 * YIELD_MAX;
+    let plan = plan(&snapshot);
+    assert_eq!((plan.held.len(), plan.expires()), (2, None));
+}
+
 #[test]
 fn a_node_that_lacks_a_family_is_passed_over_for_one_that_has_both() {
     // The election is about the IPv4 address.
@@ -343,6 +356,9 @@ fn a_node_that_lacks_a_family_is_passed_over_for_one_that_has_both() {
         let mut speakers = Speakers::new(dual);
         speakers.settle();
         speakers.change_links("master", change);
+        let keeps = speakers.pass("master").announcements();
+        let expected = if left == VIP { vec![ip(VIP)] } else { Vec::new() };
+        assert!(keeps.keys().copied().eq(expected), "what works, until another has the key: {keeps:?}");
         speakers.settle();
         assert_eq!(speakers.owners(), ["worker2"], "without {lost}");
         NODES.into_iter().for_each(|node| speakers.change_links(node, change));
