@@ -73,6 +73,14 @@ impl Conflicts {
         }
     }
 
+    /// Forgets what was given up as a host's and is another node's by now: that node probes for it, and tells
+    /// what it finds.
+    pub(super) fn leave_to_others(&mut self, is_claimed: impl Fn(IpAddr) -> bool) {
+        for known in self.0.values_mut() {
+            known.retain(|address, known| known.state != ConflictState::Avoided || !is_claimed(*address));
+        }
+    }
+
     /// What to report of `interface`.
     pub(super) fn on(&self, interface: &InterfaceName) -> Vec<AddressConflict> {
         let report = |(address, known): (&IpAddr, &Known)| AddressConflict {
@@ -207,6 +215,20 @@ mod tests {
         assert_eq!(states(&conflicts), [ConflictState::Avoided]);
         conflicts.update(&[], &BTreeSet::new(), &announced(), at(3));
         assert_eq!(states(&conflicts), []);
+    }
+
+    #[test]
+    fn what_was_given_up_as_a_hosts_is_left_to_the_node_that_owns_it_now() {
+        let mut conflicts = Conflicts::default();
+        conflicts.update(&[conflict(ADDRESS, 9)], &unproven(), &announced(), at(0));
+        conflicts.contested(&conflict(OTHER, 9), at(0));
+        conflicts.leave_to_others(|_| true);
+        assert_eq!(states(&conflicts), [ConflictState::Occupied, ConflictState::Contested], "it wants them");
+        conflicts.update(&[], &BTreeSet::new(), &Announcements::new(), at(1));
+        conflicts.leave_to_others(|address| address.to_string() != ADDRESS);
+        assert_eq!(states(&conflicts), [ConflictState::Avoided, ConflictState::Released]);
+        conflicts.leave_to_others(|_| true);
+        assert_eq!(states(&conflicts), [ConflictState::Released], "that is not probed for");
     }
 
     #[test]

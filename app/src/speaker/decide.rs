@@ -70,6 +70,14 @@ pub struct Facts {
     pub pod: String,
 }
 
+impl Facts {
+    /// Whether another node says that it owns `address`.
+    fn is_claimed(&self, address: IpAddr) -> bool {
+        let mut epochs = self.ownership.claims.values().filter_map(|claims| claims.get(&address));
+        epochs.any(|epoch| *epoch > Epoch::STANDS_BACK)
+    }
+}
+
 /// What one pass found to do.
 #[derive(Debug)]
 pub struct Pass {
@@ -175,6 +183,7 @@ impl Decider {
         self.carry_out(&actions, &to_probe, facts.now);
         let unproven = self.unproven(facts);
         self.conflicts.update(&facts.occupied, &unproven, &self.actual, facts.now);
+        self.conflicts.leave_to_others(|address| facts.is_claimed(address));
         let announced = announced(&planned, &snapshot, &unproven);
         let notices = self.notices(&planned, &announced, &references);
         self.announced = announced.keys().cloned().collect();
@@ -191,7 +200,9 @@ impl Decider {
         self.verdicts = planned.verdicts;
         let watchers = planned.watchers;
         let is_alone = self.isolation.is_alone();
-        let expires = [expires, self.isolation.expires()].into_iter().flatten().min();
+        // Before that a Service is not told, although the driver may answer for it already.
+        let asked = self.asked.values().map(|since| *since + PROBING_MIN);
+        let expires = expires.into_iter().chain(self.isolation.expires()).chain(asked).min();
         Pass { actions, claims, watchers, to_probe, regained, is_alone, expires, report, notices }
     }
 
@@ -233,17 +244,13 @@ impl Decider {
     /// Of what this node holds as before, what another one claimed too and does no more, or may have answered
     /// for unheard.
     fn regained(&mut self, held: &BTreeMap<IpAddr, Holding>, facts: &Facts) -> BTreeSet<IpAddr> {
-        let ownership = &facts.ownership;
-        let is_claimed = |address: &IpAddr| {
-            let epochs = ownership.claims.values().filter_map(|claims| claims.get(address));
-            epochs.into_iter().any(|epoch| *epoch > Epoch::STANDS_BACK)
-        };
         // Before it is known what a speaker that came back owns, this node may be the one that has to yield.
-        let has_returned = ownership.is_settled && self.returns != facts.returns;
+        let has_returned = facts.ownership.is_settled && self.returns != facts.returns;
         if has_returned {
             self.returns = facts.returns;
         }
-        let (rivalled, undisputed): (BTreeSet<_>, BTreeSet<_>) = held.keys().copied().partition(is_claimed);
+        let (rivalled, undisputed): (BTreeSet<_>, BTreeSet<_>) =
+            held.keys().copied().partition(|address| facts.is_claimed(*address));
         let before = std::mem::replace(&mut self.rivalled, rivalled);
         let is_regained =
             |address: &IpAddr| self.held.contains_key(address) && (has_returned || before.contains(address));

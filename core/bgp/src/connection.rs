@@ -101,10 +101,15 @@ impl Connection {
         }
     }
 
+    /// Whether the peer has opened it, by its `direction`, and nothing has been agreed on since.
+    pub(crate) fn is_silent(&self, direction: Direction) -> bool {
+        direction == Direction::Incoming && self.agreed().is_none()
+    }
+
     /// When too much time has gone by without anything written: the SendHoldTimer of RFC 9687,
-    /// with its suggested value.
+    /// with its suggested value. It does not run with a hold time of zero.
     pub(crate) fn send_hold(&self) -> Option<Instant> {
-        let hold_time = self.negotiated()?.hold_time.unwrap_or(Duration::ZERO);
+        let hold_time = self.negotiated()?.hold_time?;
         Some(self.unwritten? + SEND_HOLD_TIME_MIN.max(hold_time * 2))
     }
 

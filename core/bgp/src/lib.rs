@@ -21,8 +21,9 @@
 //! # The driver
 //! After each call that takes `now`, it does what [`Peer::poll_transmit`] yields and takes what
 //! [`Peer::poll_event`] yields until both are empty, then sleeps until [`Peer::poll_timeout`].
-//! Octets that have come are handed in before [`Peer::handle_timeout`] is called: a peer whose
-//! KEEPALIVE waits in a socket is not silent. Reports of a connection that the peer has closed or
+//! A round hands in one read of each connection, of 64 KiB at most, and then calls
+//! [`Peer::handle_timeout`]: a peer whose KEEPALIVE waits in a socket is not silent, and one that
+//! floods this side holds up no timer. Reports of a connection that the peer has closed or
 //! aborted may still come, and mean nothing. Who changes routes ([`Peer::rib_out_mut`]) calls
 //! [`Peer::flush`] after it.
 //!

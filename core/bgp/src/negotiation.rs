@@ -97,6 +97,8 @@ impl OpenRefused {
 pub(crate) struct Circumstances {
     /// The speaker has restarted, and the peer may still have its routes: RFC 4724 §4.1.
     pub(crate) is_restarting: bool,
+    /// The last session was one after which both sides keep routes, whatever ended it: RFC 8538 §4.
+    pub(crate) is_preserved: bool,
     /// The peer cannot read capabilities: RFC 5492 §3.
     pub(crate) is_plain: bool,
 }
@@ -112,7 +114,7 @@ pub(crate) fn offer(config: &Config, circumstances: Circumstances) -> Open {
             four_octet_asn: Some(asn),
             route_refresh: true,
             enhanced_route_refresh: true,
-            graceful_restart: graceful_restart(config, circumstances.is_restarting),
+            graceful_restart: graceful_restart(config, circumstances),
             extended_next_hop: config.extended_next_hop,
             extended_message: false,
             fqdn: config.hostname.clone(),
@@ -171,17 +173,15 @@ pub(crate) fn keepalive_time(config: &Config, hold_time: u16) -> Option<Duration
     Some(Duration::from_secs(wanted.max(1).into()))
 }
 
-fn graceful_restart(config: &Config, is_restarting: bool) -> Option<GracefulRestart> {
+fn graceful_restart(config: &Config, circumstances: Circumstances) -> Option<GracefulRestart> {
     let restart = config.graceful_restart?;
+    let Circumstances { is_restarting, is_preserved, .. } = circumstances;
+    // The peer forgets the routes of a family without the bit: RFC 4724 §4.2.
+    let is_forwarding = |family| if is_restarting { restart.is_forwarding(family) } else { is_preserved };
     Some(GracefulRestart {
         restarted: is_restarting,
         notification: restart.notification,
         restart_time: restart.restart_time.min(RESTART_TIME_MAX),
-        // What was preserved is that of a restart, and no claim for later sessions.
-        families: config
-            .families
-            .iter()
-            .map(|family| (family, is_restarting && restart.is_forwarding(family)))
-            .collect(),
+        families: config.families.iter().map(|family| (family, is_forwarding(family))).collect(),
     })
 }

@@ -38,7 +38,9 @@ pub struct Peer {
     is_started: bool,
     /// Until when the peer may have routes from before the speaker's restart.
     restarting_until: Option<Instant>,
-    /// Whether the peer has refused an OPEN with capabilities.
+    /// Whether the last session was one after which both sides keep routes: RFC 8538.
+    is_preserved: bool,
+    /// Whether the last NOTIFICATION of the peer's refused an OPEN with capabilities.
     is_plain: bool,
     bfd: BfdState,
     attempt: Option<Attempt>,
@@ -73,6 +75,7 @@ impl Peer {
             random: Random::new(seed),
             is_started: false,
             restarting_until: None,
+            is_preserved: false,
             is_plain: false,
             bfd: BfdState::Down,
             attempt: None,
@@ -261,8 +264,10 @@ impl Peer {
             return Err(Cease::BfdDown);
         }
         if let Some((direction, connection)) = self.established() {
-            // RFC 4724 §4.2, §5: such a peer has restarted, and the old connection with it.
-            if !connection.agreed().is_some_and(Agreed::restarts_gracefully) {
+            // RFC 4724 §4.2, §5: such a peer has restarted, and the old connection with it. Beside a
+            // session that has just begun it is the other of two that were opened at once.
+            let is_old = connection.established().is_some_and(|since| now > since + COLLISION_TIME);
+            if !is_old || !connection.agreed().is_some_and(Agreed::restarts_gracefully) {
                 return Err(Cease::CollisionResolution);
             }
             self.end(direction, Reason::Replaced, ending::Farewell::Close, now);
@@ -297,6 +302,7 @@ impl Peer {
     fn circumstances(&self, now: Instant) -> Circumstances {
         Circumstances {
             is_restarting: self.restarting_until.is_some_and(|until| now < until),
+            is_preserved: self.is_preserved,
             is_plain: self.is_plain,
         }
     }
@@ -323,6 +329,9 @@ impl Peer {
         self.record.note_state(state, now);
     }
 }
+
+/// For how long a session that has begun may meet the other of two connections.
+const COLLISION_TIME: Duration = Duration::from_secs(5);
 
 const DIRECTIONS: [Direction; 2] = [Direction::Outgoing, Direction::Incoming];
 

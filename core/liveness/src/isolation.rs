@@ -56,7 +56,9 @@ impl Isolation {
         let together = |(alone, silent): (Instant, Instant)| {
             alone.saturating_since(silent).max(silent.saturating_since(alone)) <= TOGETHER
         };
-        if self.alone_since.zip(gateway_silent_since).is_some_and(together) {
+        // A peer that was heard for less than the grace is no return, and makes what follows no new silence.
+        let lasts = self.is_cut_off && heard == Heard::Nobody && gateway_silent_since.is_some();
+        if lasts || self.alone_since.zip(gateway_silent_since).is_some_and(together) {
             (self.is_cut_off, self.back_since) = (true, None);
         } else if self.is_cut_off {
             let since = *self.back_since.get_or_insert(now);
@@ -150,6 +152,17 @@ mod tests {
             assert_eq!(back.is_alone(), heard == Heard::Nobody, "{what}");
         }
         assert!(cut_off().judge(Heard::Nobody, Some(at(1)), at(9_999)), "it lasts otherwise");
+    }
+
+    #[test]
+    fn a_peer_that_is_heard_for_a_moment_only_does_not_end_it() {
+        let mut flapping = cut_off();
+        assert!(flapping.judge(Heard::Some, Some(at(1)), ms(60_000)));
+        assert!(flapping.judge(Heard::Nobody, Some(at(1)), ms(60_300)));
+        assert_eq!(flapping.expires(), None);
+        assert!(flapping.judge(Heard::Nobody, Some(at(1)), ms(61_000)));
+        assert!(flapping.judge(Heard::Some, Some(at(1)), ms(62_000)));
+        assert!(!flapping.judge(Heard::Some, Some(at(1)), ms(62_700)), "this time it stays");
     }
 
     #[test]

@@ -11,9 +11,10 @@ use ferrolb_wire::mesh::{MemberName, NameError};
 use crate::epochs::Epochs;
 use crate::key::KeyRing;
 use crate::peer::outbox::Outbox;
-use crate::peer::{DeadReason, Peer, PeerState};
+use crate::peer::{DeadReason, Last, Peer, PeerState};
 use crate::timing::Timing;
 pub use events::{Event, Rejected, Timer, Transmit};
+use incoming::STRANGERS_MAX;
 use own_claims::OwnClaims;
 pub use own_claims::{CLAIMS_MAX, PAGE_SPACING, PAGES_AT_ONCE, TooManyClaims};
 use watching::Watchers;
@@ -56,6 +57,9 @@ pub struct Mesh {
     peers: Option<BTreeMap<NodeName, Peer>>,
     /// The highest sequence number ever sent to a peer that is none any more, should it return.
     past_sequence: u64,
+    /// What speakers on nodes that are none said last before they were forgotten, at most [`STRANGERS_MAX`]:
+    /// nothing older brings them back.
+    past_strangers: BTreeMap<NodeName, Last>,
     epochs: Epochs,
     watchers: Watchers,
     /// At most one heartbeat, one greeting, one question, and one word of each death per address
@@ -117,6 +121,7 @@ impl Mesh {
             claims: OwnClaims::default(),
             peers: None,
             past_sequence: 0,
+            past_strangers: BTreeMap::new(),
             epochs: Epochs::default(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -425,6 +430,12 @@ impl Mesh {
         for (node, peer) in peers.extract_if(.., |_, peer| is_past(peer)) {
             self.past_sequence = self.past_sequence.max(peer.outbox.sequence());
             self.claims.retain(|waiting| *waiting != node);
+            self.past_strangers.extend(peer.last.map(|last| (node, last)));
+        }
+        while self.past_strangers.len() > STRANGERS_MAX {
+            let oldest = self.past_strangers.iter().min_by_key(|(_, last)| last.incarnation);
+            let Some(oldest) = oldest.map(|(node, _)| node.clone()) else { return };
+            self.past_strangers.remove(&oldest);
         }
     }
 

@@ -52,7 +52,7 @@ pub(crate) struct Peer {
     refusals: Refusals,
     acquaintance: Acquaintance,
     /// The newest heartbeat, Leave or Suspect accepted.
-    last: Option<Last>,
+    pub(crate) last: Option<Last>,
     phase: Phase,
     is_leaving: bool,
     /// Whether its node is none of the cluster's, any more or yet: it is told and heard, and no candidate.
@@ -68,11 +68,25 @@ struct Acquaintance {
     is_mutual: bool,
 }
 
+/// A message that was accepted.
 #[derive(Clone, Copy, Debug)]
-struct Last {
+pub(crate) struct Last {
     is_leave: bool,
-    incarnation: u64,
+    pub(crate) incarnation: u64,
     sequence: u64,
+}
+
+impl Last {
+    /// Whether `datagram` was sent after it, by a process that has not left.
+    pub(crate) fn precedes(&self, datagram: &Datagram) -> Result<(), Rejected> {
+        let has_left = self.is_leave && self.incarnation == datagram.incarnation;
+        match (datagram.incarnation, datagram.sequence).cmp(&(self.incarnation, self.sequence)) {
+            Ordering::Less => Err(Rejected::Stale),
+            Ordering::Equal => Err(Rejected::Duplicate),
+            Ordering::Greater if has_left => Err(Rejected::Departed),
+            Ordering::Greater => Ok(()),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -351,11 +365,9 @@ impl Peer {
     ) -> Result<Option<Last>, Rejected> {
         let &Datagram { incarnation, sequence, .. } = datagram;
         if let Some(last) = self.last {
-            match (incarnation, sequence).cmp(&(last.incarnation, last.sequence)) {
-                Ordering::Less if !self.is_forgotten(now) => return Err(Rejected::Stale),
-                Ordering::Equal => return Err(Rejected::Duplicate),
-                Ordering::Greater if self.has_departed(datagram) => return Err(Rejected::Departed),
-                Ordering::Less | Ordering::Greater => {}
+            match last.precedes(datagram) {
+                Err(Rejected::Stale) if self.is_forgotten(now) => {}
+                order => order?,
             }
         }
         Ok(self.last.replace(Last { is_leave, incarnation, sequence }))

@@ -127,8 +127,9 @@ impl<'a> Court<'a> {
         match (target, holds) {
             (Some(target), Some(held)) if target == me => Ok(Holding::under(held.epoch)),
             (Some(target), None) if target == me => {
-                let stays =
-                    |owner: &Claim<'_>| owner.node != me && !self.snapshot.ownership.leaving.contains(owner.node);
+                let stays = |owner: &Claim<'_>| {
+                    owner.node != me && !self.snapshot.ownership.leaving.contains(owner.node)
+                };
                 if let Some(owner) = winner.filter(stays)
                     && self.overruled(unit).is_some_and(|overruled| self.snapshot.now < overruled.until())
                 {

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ferrolb_l2::{Announcer, Dropped, Event, Handled, Intervals, LinkState, Start};
-use ferrolb_telemetry::clock;
+use ferrolb_telemetry::{RateLimit, clock};
 use ferrolb_vocab::{Instant, InterfaceName, IpFamily, Link, MacAddr, NodeName};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -134,6 +134,7 @@ impl L2Driver {
             events,
             metrics,
             stall: Stall::default(),
+            stall_log: RateLimit::new(LOG_INTERVAL),
         };
         Self {
             handle: L2Handle { commands: command_sender, status },
@@ -152,6 +153,7 @@ struct Driver {
     events: mpsc::Sender<Event>,
     metrics: L2Metrics,
     stall: Stall,
+    stall_log: RateLimit,
 }
 
 impl Driver {
@@ -159,9 +161,13 @@ impl Driver {
         self.on_links();
         let mut links_followed = true;
         loop {
-            if let Some(late) = self.stall.begin_turn(clock::now()) {
+            let now = clock::now();
+            if let Some(late) = self.stall.begin_turn(now)
+                && let Some(suppressed) = self.stall_log.admit(now)
+            {
                 warn!(
                     ?late,
+                    suppressed,
                     "layer 2 stood still; nothing is said until it is known what others have by now"
                 );
             }

@@ -220,6 +220,28 @@ fn an_address_that_was_given_up_as_a_hosts_is_asked_for_again_under_whatever_epo
 }
 
 #[test]
+fn what_another_node_has_had_since_it_was_a_hosts_is_taken_over_without_a_question() {
+    let (address, _) = place();
+    let mut decider = decider();
+    decider.decide(view(), &facts());
+    decider.decide(view(), &occupied(ms(100), facts()));
+    let second = Epoch::FIRST.next();
+    let ownership = Ownership {
+        claims: [("worker2".into(), [(address, second)].into())].into(),
+        highest: [(address, second)].into(),
+        ..facts().ownership
+    };
+    let owned = |now| Facts { now: ms(now), ownership: ownership.clone(), ..facts() };
+    let pass = decider.decide(view(), &owned(5_000));
+    assert_eq!(pass.actions, [Action::Withdraw(address)]);
+    decider.decide(view(), &owned(5_100));
+    let dead = Ownership { claims: BTreeMap::new(), ..ownership.clone() };
+    let pass =
+        decider.decide(view(), &Facts { now: ms(9_000), alive: BTreeSet::new(), ownership: dead, ..facts() });
+    assert_eq!((pass.actions.len(), pass.to_probe), (1, BTreeSet::new()));
+}
+
+#[test]
 fn a_service_is_told_and_reported_when_it_is_announced_and_not_while_its_address_is_asked_for() {
     let mut decider = decider();
     let mut decide = |facts: &Facts| {

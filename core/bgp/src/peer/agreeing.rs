@@ -72,6 +72,7 @@ impl Peer {
         connection.restart_hold(now);
         let (id, local, remote) = (connection.id, connection.local, connection.remote);
         self.restarting_until = None;
+        self.is_preserved = negotiated.notification;
         self.is_plain = false;
         self.record.note_established([local, remote]);
         self.rib_out.established(&self.encoding(&negotiated, local));

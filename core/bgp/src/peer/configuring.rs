@@ -8,7 +8,7 @@ use ferrolb_wire::bgp::{Cease, GracefulRestart, Notification, Open};
 use super::ending::Farewell;
 use super::events::Reason;
 use super::{DIRECTIONS, Peer};
-use crate::config::{Config, Role};
+use crate::config::Config;
 use crate::connection::{Connection, Direction, Phase};
 use crate::negotiation::{Circumstances, Negotiated, OpenRefused, keepalive_time, negotiate, offer};
 use crate::rib_out::Encoding;
@@ -41,7 +41,7 @@ impl Peer {
     ///
     /// | changed | what happens |
     /// |---|---|
-    /// | `transport` | reset |
+    /// | `transport` | reset, after which the peer keeps no routes |
     /// | `local_asn`, `local_as` | reset, if the peer sees another AS number than before |
     /// | `bgp_id` | reset |
     /// | `remote_asn` | reset, if the peer is not in it |
@@ -64,14 +64,19 @@ impl Peer {
             let Some(connection) = self.connections.get(&direction) else { continue };
             let Some(cause) = self.reset_cause(connection, &old) else { continue };
             reset = reset.or(Some(cause));
-            let farewell = Notification::cease(Cease::OtherConfigurationChange, None);
+            let farewell = if cause == ResetCause::Transport {
+                // The router may be a peer no longer: it is to keep no routes.
+                self.final_cease(direction, Notification::cease(Cease::PeerDeconfigured, None))
+            } else {
+                Notification::cease(Cease::OtherConfigurationChange, None)
+            };
             self.end(direction, Reason::ConfigChanged(cause), Farewell::Notify(farewell), now);
         }
         for direction in DIRECTIONS {
             self.follow_keepalive_time(direction, now);
         }
         self.follow_next_hops(now);
-        if self.config.transport != old.transport || self.config.role == Role::Passive {
+        if self.config.transport != old.transport {
             self.give_up_attempt();
         }
         if reset.is_none() && self.is_alone() {

@@ -9,7 +9,6 @@ use super::ending::Farewell;
 use super::events::{BfdState, Event, Reason, Transmit};
 use super::{Attempt, DIRECTIONS, Peer};
 use crate::config::{BfdPolicy, Role};
-use crate::connection::{Connection, Direction};
 use crate::random::Random;
 
 /// The time before the second attempt. Each failure doubles it, up to the configured time.
@@ -53,6 +52,9 @@ impl Peer {
     /// this side has to connect: not while it waits for the peer, BFD or TCP.
     pub(super) fn dial(&mut self, now: Instant) {
         let may_connect = self.is_started && self.config.role == Role::Active && !self.waits_for_bfd();
+        if !may_connect {
+            self.give_up_attempt();
+        }
         if !may_connect || !self.is_alone() {
             self.retry = None;
             return;
@@ -94,10 +96,8 @@ impl Peer {
     /// Whether there is neither a connection of this side's, nor an attempt at one, nor one of the
     /// peer's on which it has said a word: who only connects and is silent holds up nothing.
     pub(super) fn is_alone(&self) -> bool {
-        let is_silent = |(direction, connection): (&Direction, &Connection)| {
-            *direction == Direction::Incoming && connection.agreed().is_none()
-        };
-        self.attempt.is_none() && self.connections.iter().all(is_silent)
+        let mut connections = self.connections.iter();
+        self.attempt.is_none() && connections.all(|(direction, connection)| connection.is_silent(*direction))
     }
 
     /// The next attempt is made when it would be anyway, or after a time by how many have failed:

@@ -74,6 +74,11 @@ impl Peer {
     pub(super) fn end(&mut self, direction: Direction, reason: Reason, farewell: Farewell, now: Instant) {
         let Some(connection) = self.connections.remove(&direction) else { return };
         self.part(connection.id, farewell, now);
+        let is_wanted = matches!(reason, Reason::ConfigChanged(_) | Reason::Stopped(_));
+        if is_wanted {
+            // What failed before is no reason to make the operator wait.
+            self.failures = 0;
+        }
         if let Some(since) = connection.established() {
             self.rib_out.lost();
             let lasted = now.saturating_since(since);
@@ -85,6 +90,10 @@ impl Peer {
             self.record.note_lost(reason.clone(), now);
             self.events.push_back(Event::Down { at: now, reason, lasted });
             self.back_off(now);
+        } else if self.retry.is_some() && connection.is_silent(direction) && !is_wanted {
+            // This side waits for its own attempt, which this neither holds up nor puts off.
+            self.record.note_lost(reason.clone(), now);
+            self.events.push_back(Event::Failed { at: now, reason });
         } else {
             self.fail(reason, now);
         }

@@ -100,8 +100,9 @@ impl Peer {
             self.connections.get(&direction).is_some_and(|connection| connection.established().is_none());
         let is_optional_parameter =
             (notification.code, notification.subcode) == UNSUPPORTED_OPTIONAL_PARAMETER;
-        // RFC 5492 §3: a peer that cannot read capabilities may do without. It then means IPv4.
-        self.is_plain |= is_early && is_optional_parameter && self.config.families.ipv4;
+        // RFC 5492 §3: a peer that cannot read capabilities may do without. It then means IPv4. What
+        // else it objects to may be for want of them.
+        self.is_plain = is_early && is_optional_parameter && self.config.families.ipv4;
         self.end(direction, Reason::NotificationReceived(notification), Farewell::Close, now);
     }
 
@@ -135,7 +136,7 @@ impl Peer {
         else {
             return;
         };
-        match RouteRefresh::parse(body) {
+        match RouteRefresh::parse(body, negotiated.enhanced_route_refresh) {
             Ok(RouteRefresh { family: Some(family), subtype: Subtype::Request })
                 if negotiated.families.contains(family) =>
             {

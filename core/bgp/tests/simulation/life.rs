@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ferrolb_bgp::{Peer, Reason, RemoteAsn, Role, Stop};
 use ferrolb_vocab::Asn;
+use ferrolb_wire::bgp::{Cease, Notification};
 
 use crate::host::{BOTH, End};
 use crate::network::{Network, SECOND};
@@ -89,12 +90,22 @@ fn a_peer_in_another_as_is_refused_ever_more_seldom() {
     }
 }
 
+/// The NOTIFICATION that has ended the session of the other end.
+fn first_word(network: &Network) -> &Notification {
+    let ended = network.hosts[&End::B].ended.first();
+    let Some(Reason::NotificationReceived(told)) = ended else { panic!("seed {}: {ended:?}", network.seed) };
+    told
+}
+
 #[test]
 fn a_planned_restart_and_a_shutdown_are_told_apart() {
     for seed in 0..50 {
         let mut network = Network::up(seed);
+        network.host(End::B).ended.clear();
         network.stop(End::A, Stop::Restart);
         network.run(SECOND);
+        let told = first_word(&network);
+        assert_eq!((told.as_cease(), told.encapsulated()), (Some(Cease::AdministrativeReset), None));
         network.host(End::A).session = None;
         network.begin(End::A, Peer::start_restarted);
         let soon = network.now + 30 * SECOND;
@@ -102,9 +113,8 @@ fn a_planned_restart_and_a_shutdown_are_told_apart() {
         network.host(End::B).ended.clear();
         network.stop(End::A, Stop::Shutdown(Some("leaving".into())));
         network.run(SECOND);
-        let ended = &network.hosts[&End::B].ended[0];
-        let Reason::NotificationReceived(notification) = ended else { panic!("seed {seed}: {ended:?}") };
-        assert_eq!(notification.encapsulated().unwrap().text().as_deref(), Some("leaving"));
+        let told = first_word(&network);
+        assert_eq!(told.encapsulated().unwrap().text().as_deref(), Some("leaving"));
         network.run(60 * SECOND);
         assert!(!network.is_up() && network.hosts[&End::A].session.is_none());
     }

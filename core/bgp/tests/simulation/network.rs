@@ -263,8 +263,10 @@ impl Network {
         let Arrival { pipe, to, what } = arrival;
         if self.is_cut {
             match what {
-                What::Octets(_) | What::Fin | What::Writable => self.stalled.push(Arrival { pipe, to, what }),
-                What::Syn | What::SynAck | What::Refused | What::Reset => {}
+                What::SynAck | What::Octets(_) | What::Fin | What::Writable => {
+                    self.stalled.push(Arrival { pipe, to, what });
+                }
+                What::Syn | What::Refused | What::Reset => {}
             }
             return;
         }

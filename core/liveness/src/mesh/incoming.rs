@@ -30,7 +30,7 @@ impl Mesh {
             return Err(Rejected::OwnName);
         }
         if self.peer(node).is_err() {
-            self.admit(node, src, now);
+            self.admit(&datagram, src, now)?;
         }
         if !self.peer(node)?.outbox.has_address(src.ip()) {
             return Err(Rejected::ForeignSource(node.clone()));
@@ -57,10 +57,15 @@ impl Mesh {
         Ok(datagram.body.kind())
     }
 
-    /// A speaker of this cluster, for it has the key, runs on `node`, which is no node any more, or not yet: who
-    /// got no answer would take this speaker for dead, and what it owns.
-    fn admit(&mut self, node: &NodeName, src: SocketAddr, now: Instant) {
-        let Some(peers) = &mut self.peers else { return };
+    /// A speaker of this cluster, for it has the key, runs on what is no node any more, or not yet: who
+    /// got no answer would take this speaker for dead, and what it owns. What is older than the last word of one
+    /// that was forgotten is a straggler, or a recording.
+    fn admit(&mut self, datagram: &Datagram, src: SocketAddr, now: Instant) -> Result<(), Rejected> {
+        let node = datagram.sender.node();
+        if let Some(last) = self.past_strangers.get(node) {
+            last.precedes(datagram)?;
+        }
+        let Some(peers) = &mut self.peers else { return Ok(()) };
         if peers.values().filter(|peer| peer.is_stranger).count() < STRANGERS_MAX {
             let outbox = Outbox::new(alloc::vec![src], self.past_sequence);
             let mut peer = Peer::new(node, outbox, self.timing, now);
@@ -69,6 +74,7 @@ impl Mesh {
             self.revision += 1;
             peers.insert(node.clone(), peer);
         }
+        Ok(())
     }
 
     /// A peer knows this speaker in the incarnation `known`. If that is a later one than this, the clock

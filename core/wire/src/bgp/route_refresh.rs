@@ -30,16 +30,19 @@ pub enum Subtype {
 }
 
 impl RouteRefresh {
-    /// Reads the body of a message. What follows in a request is ignored: the entries of an
-    /// outbound route filter (RFC 5291), which nobody offered.
+    /// Reads the body of a message. Without the Enhanced Route Refresh capability on both sides the
+    /// octet of the subtype is reserved, and every message a request (RFC 2918 §3, RFC 7313 §5).
+    /// What follows in a request is ignored: the entries of an outbound route filter (RFC 5291),
+    /// which nobody offered.
     ///
     /// # Errors
     /// A mark has another length than 4 octets: RFC 7313 §5.
-    pub fn parse(body: &[u8]) -> Result<Self, Error> {
+    pub fn parse(body: &[u8], is_enhanced: bool) -> Result<Self, Error> {
         let mut reader = Reader::new(body);
         let too_short = |_truncated| Error::of_length(body);
         let afi = reader.u16().map_err(too_short)?;
-        let subtype = Subtype::of_code(reader.u8().map_err(too_short)?);
+        let code = reader.u8().map_err(too_short)?;
+        let subtype = if is_enhanced { Subtype::of_code(code) } else { Subtype::Request };
         let safi = reader.u8().map_err(too_short)?;
         match subtype {
             Subtype::BeginningOfRefresh | Subtype::EndOfRefresh if !reader.is_empty() => {

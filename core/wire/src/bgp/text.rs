@@ -14,7 +14,14 @@ fn is_obeyed(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
         )
 }
 
@@ -28,5 +35,6 @@ mod tests {
         assert_eq!(harmless(text), "a [2Jb c d e f g");
         assert_eq!(harmless("Wartung: 2 Stunden \u{2014} ok".as_bytes()), "Wartung: 2 Stunden \u{2014} ok");
         assert_eq!(harmless(&[b'a', 0xff, b'b']), "a\u{fffd}b");
+        assert_eq!(harmless("a\u{61c}b\u{e0041}c\u{ad}d\u{fff9}e".as_bytes()), "a b c d e");
     }
 }

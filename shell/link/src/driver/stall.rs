@@ -15,7 +15,8 @@ const PULSE: Duration = Duration::from_millis(100);
 const LATE: Duration = Duration::from_millis(200);
 
 /// How long nothing is said then: the others' heartbeats have waited too, and tell within one pass of the
-/// speaker what has become of its addresses; if they were lost, the next comes within this time.
+/// speaker what has become of its addresses. If they were lost it may speak too early: whoever takes it for dead
+/// is heard every 250 ms only (`DEAD_INTERVAL` of `core/liveness`).
 const SILENCE: Duration = Duration::from_millis(100);
 
 /// Notices a turn that is late.
@@ -28,9 +29,11 @@ pub(super) struct Stall {
 impl Stall {
     /// A turn begins. How late it is, if this process stood still.
     pub(super) fn begin_turn(&mut self, now: Instant) -> Option<Duration> {
+        // Whoever never gets a CPU in time would else never speak again.
+        let was_silent = self.silent_until.is_some();
         self.silent_until = self.silent_until.filter(|until| *until > now);
         let late = now.saturating_since(self.expected.take()?);
-        let stood = late >= LATE;
+        let stood = late >= LATE && !was_silent;
         if stood {
             self.silent_until = Some(now + SILENCE);
         }
@@ -80,6 +83,20 @@ mod tests {
         stall.end_turn(Some(at(350)), true, at(5_050));
         assert_eq!(stall.begin_turn(at(5_100)), None);
         assert!(!stall.is_silent());
+    }
+
+    #[test]
+    fn who_never_gets_a_cpu_in_time_is_not_silent_for_good() {
+        let mut stall = Stall::default();
+        let silent: Vec<bool> = (0..10)
+            .map(|turn| {
+                stall.begin_turn(at(400 * turn));
+                stall.end_turn(None, true, at(400 * turn));
+                stall.is_silent()
+            })
+            .collect();
+        assert!(silent.contains(&true), "each turn is late");
+        assert!(silent.windows(2).all(|two| two != [true, true]), "{silent:?}");
     }
 
     #[test]

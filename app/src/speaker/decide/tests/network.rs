@@ -105,6 +105,19 @@ fn what_another_node_claimed_too_is_announced_again_when_that_lets_go() {
 }
 
 #[test]
+fn what_a_rival_made_end_the_probing_early_is_told_when_it_would_have_ended() {
+    let mut decider = decider();
+    let pass = decider.decide(view(), &alone(0));
+    assert_eq!((pass.to_probe.len(), pass.expires), (1, Some(at(800))));
+    decider.decide(view(), &heard(100, &[(ADDRESS, Epoch::FIRST)]));
+    let pass = decider.decide(view(), &heard(300, &[]));
+    assert_eq!((pass.regained.len(), pass.report.announced.len()), (1, 0), "the driver answers from now on");
+    assert_eq!(pass.expires, Some(at(800)));
+    let pass = decider.decide(view(), &heard(800, &[]));
+    assert_eq!((pass.report.announced.len(), told(&pass).len(), pass.expires), (1, 1, None));
+}
+
+#[test]
 fn when_a_speaker_that_was_taken_for_dead_is_back_what_it_may_have_answered_for_is_announced_again() {
     let mut decider = decider();
     let address: IpAddr = ADDRESS.parse().unwrap();

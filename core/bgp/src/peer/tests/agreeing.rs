@@ -175,3 +175,18 @@ fn a_peer_that_cannot_read_capabilities_is_greeted_without_them_until_there_is_a
     let Some(Transmit::Send { octets, .. }) = peer.poll_transmit() else { panic!() };
     assert!(octets.len() > HEADER + 10, "the next router may be able to");
 }
+
+#[test]
+fn a_peer_that_has_another_objection_is_greeted_with_capabilities_again() {
+    // To a peer that can read none, this side is AS_TRANS, which it may not expect.
+    let (mut peer, mut id) = open_sent(Config { local_asn: Asn(4_200_000_000), ..config() });
+    let mut now = at(20);
+    for (subcode, is_plain) in [(4, true), (2, false), (4, true)] {
+        tell(&mut peer, id, &Notification { code: 2, subcode, data: Vec::new() }.emit(), now);
+        now = first(&mut peer, Did::Connect, now + 10 * SECOND).unwrap();
+        id = peer.attempt.unwrap().id;
+        peer.handle_connected(id, Direction::Outgoing, local(), remote(), now);
+        let Some(Transmit::Send { octets, .. }) = peer.poll_transmit() else { panic!() };
+        assert_eq!(octets.len() == HEADER + 10, is_plain);
+    }
+}

@@ -96,4 +96,7 @@ fn with_strict_bfd_there_is_no_session_before_the_path_works() {
     // A peer whose operator has taken BFD away need not be waited for.
     peer.set_bfd(BfdState::AdminDown, at(40));
     assert!(first(&mut peer, Did::Connect, at(2_000)).is_some());
+    // Once BFD is back, and down, not even an attempt goes on.
+    peer.set_bfd(BfdState::Down, at(2_000));
+    assert_eq!((did(&mut peer), peer.poll_timeout()), (alloc::vec![Did::Abort], None));
 }

@@ -94,13 +94,23 @@ fn a_second_connection_of_a_peer_that_restarts_gracefully_takes_the_place_of_the
     // Whether this side restarts so too does not matter.
     for config in [restarting_config(false), config()] {
         let (mut peer, old) = established(config, &restarting_open(false));
-        let (new, did) = accept(&mut peer, at(40));
+        let (new, did) = accept(&mut peer, at(5_031));
         assert_eq!(did, [(old, Did::Close), (new, Did::Open)], "no NOTIFICATION on the old one");
         assert_eq!((why(&mut peer), peer.state()), (Some(Reason::Replaced), State::OpenSent));
-        tell(&mut peer, new, &restarting_open(false).emit(), at(50));
-        tell(&mut peer, new, &keepalive(), at(60));
+        tell(&mut peer, new, &restarting_open(false).emit(), at(5_050));
+        tell(&mut peer, new, &keepalive(), at(5_060));
         assert_eq!(peer.state(), State::Established);
     }
+}
+
+#[test]
+fn a_session_that_has_just_begun_is_not_given_up_for_the_other_of_two_connections() {
+    let (mut peer, old) = established(restarting_config(false), &restarting_open(false));
+    for ms in [40, 5_030] {
+        let (second, did) = accept(&mut peer, at(ms));
+        assert_eq!(did, [(second, COLLISION), (second, Did::Close)]);
+    }
+    assert_eq!((peer.state(), peer.direction_of(old)), (State::Established, Some(Direction::Outgoing)));
 }
 
 #[test]

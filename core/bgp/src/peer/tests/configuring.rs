@@ -12,7 +12,8 @@ fn change(config: Config, open: &Open, changed: Config) -> (Option<ResetCause>, 
     let did = drain(&mut peer);
     match cause {
         Some(cause) => {
-            assert_eq!(did, [(id, Did::Notification(6, 6)), (id, Did::Close)], "{cause:?}");
+            let subcode = if cause == ResetCause::Transport { 3 } else { 6 };
+            assert_eq!(did, [(id, Did::Notification(6, subcode)), (id, Did::Close)], "{cause:?}");
             assert_eq!(why(&mut peer), Some(Reason::ConfigChanged(cause)));
             assert!(first(&mut peer, Did::Connect, at(1_040)).is_some(), "{cause:?}: it comes again soon");
         }
@@ -38,6 +39,18 @@ fn another_transport_resets() {
     assert_eq!(transport(|transport| transport.remote.set_ip([192, 0, 2, 3].into())), cause);
     assert_eq!(transport(|transport| transport.source = Some([192, 0, 2, 7].into())), cause);
     assert_eq!(transport(|transport| transport.interface = Some(InterfaceName::from("eth1"))), cause);
+}
+
+#[test]
+fn a_router_that_another_transport_leaves_behind_keeps_no_routes() {
+    for (is_kept, octets) in [(true, &[6, 9, 6, 3][..]), (false, &[6, 3])] {
+        let (mut peer, _) = established(restarting_config(true), &restarting_open(is_kept));
+        let mut moved = restarting_config(true);
+        moved.transport.remote.set_ip([192, 0, 2, 3].into());
+        peer.set_config(moved, at(40));
+        let Some(Transmit::Send { octets: told, .. }) = peer.poll_transmit() else { panic!() };
+        assert_eq!(told[ferrolb_wire::bgp::HEADER_LENGTH..], *octets);
+    }
 }
 
 #[test]

@@ -153,8 +153,10 @@ fn a_route_refresh_is_answered_for_what_was_agreed_on_and_ignored_otherwise() {
     let answers = |peer: &mut Peer, octets: &[u8]| tell(peer, id, octets, at(50)).len();
     assert_eq!(answers(&mut peer, &of(Family::Ipv4Unicast, Subtype::Request)), 1);
     assert_eq!(answers(&mut peer, &of(Family::Ipv6Unicast, Subtype::Request)), 0, "not agreed on");
-    assert_eq!(answers(&mut peer, &of(Family::Ipv4Unicast, Subtype::Unknown(9))), 0);
-    assert_eq!(answers(&mut peer, &of(Family::Ipv4Unicast, Subtype::BeginningOfRefresh)), 0);
+    // RFC 2918 §3: without the enhanced one, the third octet says nothing.
+    for body in [&[0, 1, 9, 1][..], &[0, 1, 1, 1], &[0, 1, 1, 1, 0]] {
+        assert_eq!(answers(&mut peer, &raw(19 + u16::try_from(body.len()).unwrap(), 5, body)), 1, "{body:?}");
+    }
     assert_eq!(answers(&mut peer, &raw(23, 5, &[0, 25, 0, 70])), 0, "a family that nobody here knows");
     assert_eq!(peer.state(), State::Established);
 }
@@ -169,6 +171,10 @@ fn an_enhanced_route_refresh_has_marks_around_the_routes() {
     let request = RouteRefresh { family: Some(Family::Ipv4Unicast), subtype: Subtype::Request };
     let did: Vec<_> = tell(&mut peer, id, &request.emit(), at(50)).into_iter().map(|(_, did)| did).collect();
     assert_eq!(did, [Did::RouteRefresh, Did::Update, Did::RouteRefresh]);
+    for subtype in [Subtype::Unknown(9), Subtype::BeginningOfRefresh] {
+        let octets = RouteRefresh { family: Some(Family::Ipv4Unicast), subtype }.emit();
+        assert_eq!(tell(&mut peer, id, &octets, at(55)), []);
+    }
     // RFC 7313 §5.
     let octets = raw(24, 5, &[0, 1, 1, 1, 0]);
     assert_eq!(tell(&mut peer, id, &octets, at(60)), [(id, Did::Notification(7, 1)), (id, Did::Close)]);

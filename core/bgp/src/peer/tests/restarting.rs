@@ -40,9 +40,24 @@ fn the_restart_bit_is_set_until_there_is_a_session_and_no_longer() {
     tell(&mut peer, id, &restarting_open(true).emit(), now);
     tell(&mut peer, id, &keepalive(), now);
     let now = again(&mut peer, now + SECOND);
-    let families = alloc::vec![(Family::Ipv4Unicast, false), (Family::Ipv6Unicast, false)];
-    let expected = GracefulRestart { restarted: false, families, ..expected };
-    assert_eq!(said(&mut peer, now), Some(expected), "nor are the F bits left");
+    assert_eq!(said(&mut peer, now), Some(GracefulRestart { restarted: false, ..expected }));
+}
+
+#[test]
+fn after_a_session_the_forwarding_bits_say_whether_both_sides_keep_routes() {
+    let said = |peer: &mut Peer, now| {
+        let families = said(peer, now).unwrap().families;
+        families.into_iter().map(|(_, is_forwarding)| is_forwarding).collect::<Vec<_>>()
+    };
+    let (mut peer, _) = started(restarting_config(true));
+    assert_eq!(said(&mut peer, at(10)), [false, false], "there was no session");
+    for is_kept in [true, false] {
+        let (mut peer, id) = established(restarting_config(true), &restarting_open(is_kept));
+        peer.stop(Stop::Reset, at(40));
+        assert_eq!(peer.direction_of(id), None);
+        let now = first(&mut peer, Did::Connect, at(1_040)).unwrap();
+        assert_eq!(said(&mut peer, now), [is_kept, is_kept]);
+    }
 }
 
 #[test]

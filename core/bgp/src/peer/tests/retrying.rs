@@ -74,27 +74,56 @@ fn a_peer_that_refuses_every_open_is_tried_ever_more_slowly() {
     assert!((10..=16).contains(&attempts), "{attempts} in ten minutes");
 }
 
+/// A peer whose connection has been opened at `began`, after seven attempts that have failed.
+fn after_failures(began: Instant) -> (Peer, ConnectionId) {
+    let (mut peer, mut id) = started(config());
+    for _failed in 0..7 {
+        peer.handle_connect_failed(id, at(0));
+        let (due, _) = peer.poll_timeout().unwrap();
+        peer.handle_timeout(due);
+        id = peer.attempt.unwrap().id;
+    }
+    did(&mut peer);
+    connect(&mut peer, id, began);
+    (peer, id)
+}
+
 #[test]
 fn back_off_ends_only_with_a_session_that_lasted_longer_than_the_hold_time() {
-    let retry = |lasted_ms: u64| {
-        let (mut peer, id) = started(config());
-        for _failed in 0..7 {
-            let id = peer.attempt.map_or(id, |attempt| attempt.id);
-            peer.handle_connect_failed(id, at(0));
-            let (due, _) = peer.poll_timeout().unwrap();
-            peer.handle_timeout(due);
-        }
-        did(&mut peer);
-        let id = peer.attempt.unwrap().id;
-        let began = 1_000_000;
-        connect(&mut peer, id, at(began));
-        tell(&mut peer, id, &open().emit(), at(began));
-        tell(&mut peer, id, &keepalive(), at(began));
-        peer.handle_closed(id, at(began + lasted_ms));
-        peer.status(at(began + lasted_ms)).next_attempt.unwrap()
+    let began = at(1_000_000);
+    let retry = |lasted| {
+        let (mut peer, id) = after_failures(began);
+        tell(&mut peer, id, &open().emit(), began);
+        tell(&mut peer, id, &keepalive(), began);
+        peer.handle_closed(id, began + lasted);
+        peer.status(began + lasted).next_attempt.unwrap()
     };
-    assert!(retry(90_000) > 89 * SECOND, "{:?}", retry(90_000));
-    assert!(retry(90_001) <= FIRST_RETRY, "{:?}", retry(90_001));
+    let [short, long] = [90_000, 90_001].map(|ms| retry(Duration::from_millis(ms)));
+    assert!(short > 89 * SECOND, "{short:?}");
+    assert!(long <= FIRST_RETRY, "{long:?}");
+}
+
+#[test]
+fn who_changes_the_configuration_or_resets_waits_for_nothing_that_failed_before() {
+    let began = at(1_000_000);
+    let ends: [fn(&mut Peer, Instant); 2] = [
+        |peer, now| {
+            peer.set_config(Config { hold_time: hold(30), ..config() }, now);
+        },
+        |peer, now| peer.stop(Stop::Reset, now),
+    ];
+    for end in ends {
+        for messages in 0..=2 {
+            let (mut peer, id) = after_failures(began);
+            for octets in [open().emit(), keepalive().into()].iter().take(messages) {
+                tell(&mut peer, id, octets, began);
+            }
+            let now = began + SECOND;
+            end(&mut peer, now);
+            let next = peer.status(now).next_attempt.unwrap();
+            assert!(is_jittered(next, FIRST_RETRY), "{messages}: {next:?}");
+        }
+    }
 }
 
 #[test]
@@ -142,6 +171,15 @@ fn who_connects_and_says_nothing_holds_up_no_attempt() {
     let (theirs, _) = accept(&mut peer, at(1_020));
     peer.handle_closed(theirs, at(1_030));
     assert_eq!(peer.poll_timeout(), waits);
+    // Nor any more seldom: two attempts have failed.
+    let gap = peer.status(at(1_010)).next_attempt.unwrap();
+    assert!(is_jittered(gap, 2 * FIRST_RETRY), "{gap:?}");
+    assert_eq!(why(&mut peer), Some(Reason::ConnectionClosed), "but it is told");
+    // Who waits for what was wrong does so no longer, whoever is connected.
+    accept(&mut peer, at(1_040));
+    peer.set_config(Config { hold_time: hold(30), ..config() }, at(1_050));
+    let next = peer.status(at(1_050)).next_attempt.unwrap();
+    assert!(next <= FIRST_RETRY, "{next:?}");
 }
 
 #[test]

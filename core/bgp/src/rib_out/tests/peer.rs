@@ -85,7 +85,7 @@ impl Line {
         assert_eq!(length, message.len(), "one message at a time");
         let words = match frame.message_type {
             MessageType::Update => self.handle_update(frame.body),
-            MessageType::RouteRefresh => self.handle_mark(RouteRefresh::parse(frame.body).unwrap()),
+            MessageType::RouteRefresh => self.handle_mark(RouteRefresh::parse(frame.body, true).unwrap()),
             other @ (MessageType::Open | MessageType::Notification | MessageType::Keepalive) => {
                 panic!("a {other:?} is not for the Adj-RIB-Out to send")
             }
@@ -116,6 +116,7 @@ impl Line {
         assert!(update.discarded().is_empty(), "{:?}", update.discarded());
         if let Some(family) = update.end_of_rib() {
             assert!(encoding.families.contains(family) && !self.ended.contains(&family), "{family:?}");
+            assert_eq!(self.rib.statistics(family).pending, 0, "that is all");
             self.ended.push(family);
             return words("end of", [family.name()]);
         }

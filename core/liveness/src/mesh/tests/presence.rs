@@ -1,6 +1,7 @@
 //! Who is alive, who leaves, and what this speaker says about itself.
 
 use super::*;
+use crate::mesh::incoming::STRANGERS_MAX;
 
 #[test]
 fn a_speaker_that_has_not_started_only_asks_and_is_not_alive() {
@@ -307,6 +308,60 @@ fn a_recording_of_a_speaker_on_no_node_is_not_told_what_this_one_owns_and_is_for
     assert!(mesh.is_settled() && mesh.claims().is_empty());
     advance(&mut mesh, at(410));
     assert_eq!(mesh.peers().count(), 0);
+}
+
+#[test]
+fn a_speaker_that_leaves_after_its_node_was_deleted_dies_once() {
+    let mut mesh = watching_node2();
+    heartbeat(&mut mesh, 7, 1, at(100)).unwrap();
+    mesh.set_peers(nodes(&["node1"]), at(110));
+    events(&mut mesh);
+    leave(&mut mesh, 7, 2, at(120)).unwrap();
+    assert_eq!(leave(&mut mesh, 7, 2, at(120)), Err(Rejected::Duplicate), "to its other address");
+    for sequence in [3, 4] {
+        assert_eq!(leave(&mut mesh, 7, sequence, at(130)), Err(Rejected::Departed));
+    }
+    assert_eq!(events(&mut mesh), [node2_is_dead(DeadReason::Left)]);
+    heartbeat(&mut mesh, 8, 1, at(140)).unwrap();
+    assert_eq!(events(&mut mesh), [node2_is_alive()], "its successor");
+}
+
+#[test]
+fn a_recording_of_a_speaker_that_was_forgotten_does_not_bring_it_back() {
+    let mut mesh = watching_node2();
+    for sequence in 1..=3 {
+        heartbeat(&mut mesh, 7, sequence, at(100)).unwrap();
+    }
+    mesh.set_peers(nodes(&["node1"]), at(110));
+    advance(&mut mesh, at(510));
+    assert_eq!(mesh.peers().count(), 0);
+    events(&mut mesh);
+    let elsewhere = address("node9");
+    for sequence in 1..=2 {
+        let octets = keys().seal(&datagram(beat(9), 7, sequence));
+        assert_eq!(mesh.handle_packet(elsewhere, &octets, at(60_000)), Err(Rejected::Stale));
+    }
+    assert_eq!((mesh.is_settled(), events(&mut mesh)), (true, vec![]));
+    heartbeat(&mut mesh, 7, 4, at(60_000)).unwrap();
+    assert_eq!(events(&mut mesh), [node2_is_alive()], "it was cut off, and is not any more");
+}
+
+#[test]
+fn of_so_many_forgotten_speakers_the_last_words_are_known_and_no_more() {
+    let mut mesh = new_mesh();
+    mesh.set_peers(nodes(&["node1"]), at(0));
+    let says = |mesh: &mut Mesh, number: u64, body: Body, sequence| {
+        let sender = NodeName::from(format!("gone{number}")).try_into().unwrap();
+        let octets = keys().seal(&Datagram { sender, ..datagram(body, 1_000 + number, sequence) });
+        mesh.handle_packet(address("node9"), &octets, at(0))
+    };
+    let max = u64::try_from(STRANGERS_MAX).unwrap();
+    for number in 0..=max {
+        says(&mut mesh, number, Body::Leave, 2).unwrap();
+    }
+    assert_eq!(mesh.past_strangers.len(), STRANGERS_MAX);
+    assert_eq!(says(&mut mesh, 1, beat(0), 1), Err(Rejected::Stale));
+    assert_eq!(says(&mut mesh, 0, beat(0), 1), Ok(Kind::Heartbeat), "the oldest process makes room");
 }
 
 #[test]

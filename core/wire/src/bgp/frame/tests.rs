@@ -129,7 +129,7 @@ fn read_all(octets: &[u8]) {
                 assert_eq!(Frame::next(&notification.emit()).unwrap().unwrap().0, frame);
             }
             MessageType::Keepalive => assert!(frame.body.is_empty()),
-            MessageType::RouteRefresh => drop(RouteRefresh::parse(frame.body)),
+            MessageType::RouteRefresh => drop(RouteRefresh::parse(frame.body, true)),
         }
     }
 }

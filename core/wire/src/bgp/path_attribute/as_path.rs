@@ -89,6 +89,12 @@ impl<'a> AsPath<'a> {
         self.segments().any(|segment| segment.asns().any(|listed| listed == asn))
     }
 
+    /// Whether a segment is a set, which nobody may send any more: RFC 9774 §3.
+    pub(in crate::bgp) fn has_set(&self) -> bool {
+        let is_set = |segment_type| matches!(segment_type, SegmentType::Set | SegmentType::ConfederationSet);
+        self.segments().any(|segment| is_set(segment.segment_type))
+    }
+
     /// Whether a segment is one of a confederation's.
     pub(in crate::bgp) fn has_confederation(&self) -> bool {
         self.segments().any(|segment| segment.segment_type.is_confederation())

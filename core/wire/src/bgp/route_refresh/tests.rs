@@ -5,7 +5,7 @@ use std::string::ToString;
 fn parse(message: &[u8]) -> Result<RouteRefresh, Error> {
     let (frame, _) = Frame::next(message).unwrap().unwrap();
     assert_eq!(frame.message_type, MessageType::RouteRefresh);
-    RouteRefresh::parse(frame.body)
+    RouteRefresh::parse(frame.body, true)
 }
 
 #[test]
@@ -47,6 +47,14 @@ fn entries_of_a_filter_in_a_request_are_ignored() {
 }
 
 #[test]
+fn without_the_capability_every_message_is_a_request() {
+    let request = RouteRefresh { family: Some(Family::Ipv4Unicast), subtype: Subtype::Request };
+    for body in [&[0, 1, 1, 1][..], &[0, 1, 9, 1], &[0, 1, 1, 1, 0]] {
+        assert_eq!(RouteRefresh::parse(body, false), Ok(request), "{body:?}");
+    }
+}
+
+#[test]
 fn a_mark_of_another_length_goes_back_as_a_whole() {
     for code in [1, 2] {
         let octets = frame::message(MessageType::RouteRefresh, &[0, 1, code, 1, 0]);
@@ -56,5 +64,5 @@ fn a_mark_of_another_length_goes_back_as_a_whole() {
         let notification = error.notification();
         assert_eq!((notification.code, notification.subcode, notification.data), (7, 1, octets));
     }
-    assert_eq!(RouteRefresh::parse(&[0, 1, 0]), Err(Error::MessageLength(22)));
+    assert_eq!(RouteRefresh::parse(&[0, 1, 0], true), Err(Error::MessageLength(22)));
 }

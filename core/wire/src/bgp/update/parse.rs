@@ -149,6 +149,7 @@ impl<'a, 'd> Parser<'a, 'd> {
                 values.as_path = AsPath::parse(value, self.decoding.four_octet_as)
                     // RFC 5065 §5: confederations have no place between systems.
                     .filter(|path| self.decoding.is_internal || !path.has_confederation())
+                    .filter(|path| !path.has_set())
                     .ok_or(BAD_VALUE)?;
             }
             AttributeType::NEXT_HOP => values.next_hop = Some(Ipv4Addr::from(fixed(value)?)),

@@ -40,9 +40,11 @@ pub(super) fn aggregator(value: &[u8], four_octet_as: bool) -> Result<Asn, Actio
     if asn == Asn(0) { Err(Action::Discard) } else { Ok(asn) }
 }
 
-/// RFC 6793 §6: malformed ones are discarded.
+/// RFC 6793 §6: malformed ones are discarded. One with a set is not, RFC 9774 §3.
 pub(super) fn as4_path(value: &[u8]) -> Result<AsPath<'_>, Action> {
-    if value.is_empty() { Err(Action::Discard) } else { AsPath::parse(value, true).ok_or(Action::Discard) }
+    let path = if value.is_empty() { None } else { AsPath::parse(value, true) };
+    let path = path.ok_or(Action::Discard)?;
+    if path.has_set() { Err(BAD_VALUE) } else { Ok(path) }
 }
 
 /// A next hop of a length that `family` can have; `None` for any other.

@@ -21,10 +21,10 @@ pub(super) const CASES: &[Case] = &[
     // Partial, and bits without a meaning, are not looked at.
     (0x60, 1, &[0], Accepted, Accepted),
     (0x4f, 1, &[0], Accepted, Accepted),
-    // AS_PATH: §7.2, RFC 7607 §2 for zero, RFC 5065 §5 for confederations.
+    // AS_PATH: §7.2, RFC 7607 §2 for zero, RFC 5065 §5 for confederations, RFC 9774 §3 for sets.
     (0x40, 2, &[], Accepted, Accepted),
-    (0x40, 2, &[1, 1, 0, 0, 0, 9], Accepted, Accepted),
-    (0x40, 2, &[2, 1, 0, 0, 0, 9, 1, 2, 0, 0, 0, 8, 0, 0, 0, 7], Accepted, Accepted),
+    (0x40, 2, &[1, 1, 0, 0, 0, 9], Withdrawn(Value), Withdrawn(Value)),
+    (0x40, 2, &[2, 1, 0, 0, 0, 9, 1, 2, 0, 0, 0, 8, 0, 0, 0, 7], Withdrawn(Value), Withdrawn(Value)),
     (0x40, 2, &[0, 1, 0, 0, 0, 9], Withdrawn(Value), Withdrawn(Value)),
     (0x40, 2, &[5, 1, 0, 0, 0, 9], Withdrawn(Value), Withdrawn(Value)),
     (0x40, 2, &[2, 0], Withdrawn(Value), Withdrawn(Value)),
@@ -37,7 +37,7 @@ pub(super) const CASES: &[Case] = &[
     (0x40, 2, &[2, 1, 0, 0, 0, 0], Withdrawn(Value), Withdrawn(Value)),
     (0x40, 2, &[1, 2, 0, 0, 0, 9, 0, 0, 0, 0], Withdrawn(Value), Withdrawn(Value)),
     (0x40, 2, &[3, 1, 0, 0, 0, 9], Withdrawn(Value), Accepted),
-    (0x40, 2, &[2, 1, 0, 0, 0, 9, 4, 1, 0, 0, 0, 8], Withdrawn(Value), Accepted),
+    (0x40, 2, &[2, 1, 0, 0, 0, 9, 4, 1, 0, 0, 0, 8], Withdrawn(Value), Withdrawn(Value)),
     (0xc0, 2, &[2, 1, 0, 0, 0, 9], Withdrawn(Flags), Withdrawn(Flags)),
     (0x00, 2, &[], Withdrawn(Flags), Withdrawn(Flags)),
     // NEXT_HOP: §7.3, RFC 4271 §6.3 for its value.
@@ -134,6 +134,7 @@ pub(super) const TWO_OCTET_CASES: &[(u8, u8, &[u8], Outcome)] = &[
     (0xc0, 7, &[0, 0, 192, 0, 2, 9], Discarded),
     // AS4_PATH: RFC 6793 §6, RFC 7607 §2.
     (0xc0, 17, &[2, 1, 0, 1, 0, 0], Accepted),
+    (0xc0, 17, &[1, 1, 0, 1, 0, 0], Withdrawn(Value)),
     (0xc0, 17, &[], Discarded),
     (0xc0, 17, &[2, 0], Discarded),
     (0xc0, 17, &[2, 1, 0, 9], Discarded),
