@@ -1,14 +1,16 @@
 //! The sockets and threads of what speakers say to other hosts.
 //!
 //! What is absent: policy, and every protocol decision: those are made in the cores, which
-//! this crate feeds with packets and time. BGP is not here yet.
+//! this crate feeds with packets and time.
 //!
 //! # Layout
 //! [`handover`] lets a speaker follow another on its node. [`liveness`] drives
-//! [`ferrolb_liveness::Mesh`] and [`bfd`] drives [`ferrolb_bfd::Engine`], each on a thread of its
-//! own: `spawn` gives a handle to say what is wanted, a view to read what is so, and events.
+//! [`ferrolb_liveness::Mesh`], [`bfd`] drives [`ferrolb_bfd::Engine`] and [`bgp`] drives
+//! [`ferrolb_bgp::Peer`]s, each on a thread of its own: `spawn` gives a handle to say what is wanted,
+//! a view to read what is so, and events.
 
 pub mod bfd;
+pub mod bgp;
 pub mod handover;
 pub mod liveness;
 
@@ -16,5 +18,6 @@ mod realtime;
 mod wake;
 
 pub use bfd::{Bfd, BfdConfig, BfdHandle, BfdMetrics, BfdView};
+pub use bgp::{Bgp, BgpHandle, BgpMetrics, BgpView};
 pub use liveness::{Liveness, LivenessConfig, LivenessHandle, LivenessMetrics, LivenessView, SpawnError};
 pub use realtime::RealtimeError;

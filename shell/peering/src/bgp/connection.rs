@@ -1,0 +1,224 @@
+//! A connection that is open.
+
+use std::io::{self, ErrorKind, Read};
+use std::net::SocketAddr;
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+use ferrolb_bgp::ConnectionId;
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::socket;
+
+/// How long a connection that is closed may take to be written out, and then the peer to close its
+/// side.
+const FAREWELL_TIME: Duration = Duration::from_secs(1);
+
+/// Octets on their way to a peer and back.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
+    stream: TcpStream,
+    /// What was sent and not yet written: one batch of UPDATEs and some KEEPALIVEs, as the core sends
+    /// no more before [`Self::take_writable`].
+    unwritten: Vec<u8>,
+    /// Whether something was sent since it was last told that all is written.
+    has_sent: bool,
+    /// Whether the system takes no more. Reading tells why, after what the peer has said before.
+    is_broken: bool,
+}
+
+impl Connection {
+    pub(super) const fn new(id: ConnectionId, stream: TcpStream) -> Self {
+        Self { id, stream, unwritten: Vec::new(), has_sent: false, is_broken: false }
+    }
+
+    /// Waits until there is something to read, or what waits can be written.
+    pub(super) async fn ready(&self) {
+        let interest = if self.unwritten.is_empty() {
+            Interest::READABLE
+        } else {
+            Interest::READABLE.add(Interest::WRITABLE)
+        };
+        // Refused or not: what can be done is found by doing it.
+        self.stream.ready(interest).await.ok();
+    }
+
+    /// Reads what has come; nothing means that the peer has closed its side.
+    pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.stream.try_read(buffer) {
+            // So says the runtime, which may not have looked at the socket for a while.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                (&*SockRef::from(&self.stream)).read(buffer)
+            }
+            read => read,
+        }
+    }
+
+    /// Writes octets, now or when they can be.
+    pub(super) fn send(&mut self, mut octets: Vec<u8>) {
+        if self.is_broken {
+            return;
+        }
+        self.has_sent = true;
+        if self.unwritten.is_empty() {
+            self.unwritten = octets;
+        } else {
+            self.unwritten.append(&mut octets);
+        }
+        self.write();
+    }
+
+    /// Writes of what waits as much as the system takes.
+    pub(super) fn write(&mut self) {
+        while !self.unwritten.is_empty() {
+            match self.stream.try_write(&self.unwritten) {
+                Ok(length) => drop(self.unwritten.drain(..length)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_told_by_reading) => {
+                    self.is_broken = true;
+                    self.has_sent = false;
+                    break;
+                }
+            }
+        }
+        self.unwritten = Vec::new();
+    }
+
+    /// Whether all that was sent is written, and that was not told before.
+    pub(super) const fn is_writable(&self) -> bool {
+        self.has_sent && self.unwritten.is_empty()
+    }
+
+    /// The same, and it is told.
+    pub(super) const fn take_writable(&mut self) -> bool {
+        let is_writable = self.is_writable();
+        self.has_sent &= !is_writable;
+        is_writable
+    }
+
+    /// Changes the Time to Live of what is sent from now on.
+    pub(super) fn set_ttl(&self, remote: SocketAddr, ttl: NonZeroU8) -> io::Result<()> {
+        socket::set_ttl(&SockRef::from(&self.stream), remote, ttl)
+    }
+
+    /// Writes out what waits and closes this side, so that the peer reads all of it; what the peer
+    /// still says is forgotten until it closes its own. One that does neither is not waited for.
+    pub(super) async fn close(mut self) {
+        let written = async {
+            self.stream.write_all(&self.unwritten).await?;
+            self.stream.shutdown().await
+        };
+        if !matches!(timeout(FAREWELL_TIME, written).await, Ok(Ok(()))) {
+            return self.abort();
+        }
+        let mut forgotten = [0; 4_096];
+        let closed =
+            async { while matches!(self.stream.read(&mut forgotten).await, Ok(length) if length > 0) {} };
+        timeout(FAREWELL_TIME, closed).await.ok();
+    }
+
+    /// Drops the connection with all that waits to be written.
+    pub(super) fn abort(self) {
+        // Otherwise the system goes on writing for us.
+        self.stream.set_zero_linger().ok();
+    }
+}
+
+#[cfg(test)]
+impl Connection {
+    /// Whether something has come that is not read.
+    pub(super) fn has_unread(&self) -> bool {
+        let mut octet = [std::mem::MaybeUninit::uninit()];
+        SockRef::from(&self.stream).peek(&mut octet).is_ok_and(|length| length > 0)
+    }
+
+    /// The Time to Live of what is sent over IPv4.
+    pub(super) fn ttl(&self) -> u32 {
+        SockRef::from(&self.stream).ttl_v4().unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bgp::tests::router::wanted;
+    use ferrolb_bgp::Peer;
+    use std::time::Instant;
+    use tokio::net::TcpListener;
+
+    /// A connection, and the router's end of it.
+    async fn pair() -> (Connection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stream, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let id = Peer::new(wanted(address).config, 1).next_connection();
+        (Connection::new(id, stream.unwrap()), accepted.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_closed_after_all_was_read_whatever_came_meanwhile() {
+        let (mut connection, mut router) = pair().await;
+        router.write_all(&[7; 10_000]).await.unwrap();
+        connection.send(b"the last word".to_vec());
+        let read = async move {
+            let mut heard = Vec::new();
+            router.read_to_end(&mut heard).await.unwrap();
+            assert!(router.take_error().unwrap().is_none(), "the connection is not reset");
+            heard
+        };
+        let ((), heard) = tokio::join!(connection.close(), read);
+        assert_eq!(heard, b"the last word");
+    }
+
+    #[tokio::test]
+    async fn who_neither_reads_nor_closes_is_not_waited_for() {
+        let (mut connection, router) = pair().await;
+        connection.send(vec![7; 64 << 20]);
+        assert!(!connection.is_writable(), "the sockets have no room for so much");
+        let (silent, _keeps_its_side_open) = pair().await;
+        let started = Instant::now();
+        tokio::join!(connection.close(), silent.close());
+        println!("farewells took {:?}", started.elapsed());
+        drop(router);
+    }
+
+    #[tokio::test]
+    async fn what_is_written_is_told_once() {
+        let (mut connection, mut router) = pair().await;
+        assert!(!connection.take_writable(), "nothing was sent");
+        connection.send(b"one".to_vec());
+        connection.send(b"two".to_vec());
+        assert!(connection.take_writable() && !connection.take_writable());
+        let mut heard = [0; 6];
+        router.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"onetwo");
+    }
+
+    #[tokio::test]
+    async fn what_was_aborted_is_reset() {
+        let (connection, mut router) = pair().await;
+        connection.abort();
+        let error = router.read(&mut [0]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_is_refused_leaves_what_the_router_has_said_to_be_read() {
+        let (mut connection, mut router) = pair().await;
+        router.write_all(b"bye").await.unwrap();
+        router.set_zero_linger().unwrap();
+        drop(router);
+        let mut octets = [0; 8];
+        while !connection.is_broken {
+            connection.send(b"?".to_vec());
+        }
+        assert!(!connection.take_writable());
+        assert_eq!(connection.read(&mut octets).unwrap(), 3);
+        assert!(matches!(connection.read(&mut octets), Ok(0) | Err(_)));
+    }
+}
