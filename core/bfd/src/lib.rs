@@ -47,7 +47,6 @@ pub mod engine;
 pub mod session;
 
 mod negotiation;
-mod random;
 
 pub use config::{Config, INTERVAL_MAX, INTERVAL_MIN, Role, Timing, TimingError};
 pub use engine::{AddError, Arrival, Discarded, Engine, Path, SESSIONS_MAX, TTL, Transmit};

@@ -3,13 +3,12 @@
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-use ferrolb_vocab::Instant;
+use ferrolb_vocab::{Instant, Random};
 use ferrolb_wire::bfd::{Control, Diagnostic, Interval, State};
 
 use crate::config::{Config, Role};
 use crate::engine::Discarded;
 use crate::negotiation::{Intervals, Negotiation};
-use crate::random::Random;
 pub use events::{DownReason, Event, Timer};
 use remote::Remote;
 

@@ -51,7 +51,6 @@ pub mod rib_out;
 pub mod route;
 
 mod connection;
-mod random;
 
 pub use config::{
     BfdPolicy, CONNECT_RETRY_TIME, Config, GracefulRestartConfig, HoldTime, HoldTimeError, RESTART_TIME_MAX,

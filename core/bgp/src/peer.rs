@@ -5,13 +5,12 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use ferrolb_vocab::Instant;
+use ferrolb_vocab::{Instant, Random};
 use ferrolb_wire::bgp::{Cease, MessageType, Notification};
 
 use crate::config::{BfdPolicy, Config};
 use crate::connection::{Agreed, Connection, ConnectionId, Direction, Phase};
 use crate::negotiation::{Circumstances, offer};
-use crate::random::Random;
 use crate::rib_out::RibOut;
 pub use configuring::ResetCause;
 pub use events::{BfdState, Event, Reason, State, Stop, Timer, Transmit};

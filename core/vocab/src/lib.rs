@@ -7,7 +7,7 @@
 //! [`prefix`] and [`range`] are sets of addresses, [`mac`] is a link-layer address,
 //! [`link`] is an interface of the host, [`names`] are Kubernetes names that must not be mixed up, [`labels`] are labels and
 //! selectors, [`asn`] and [`community`] are the numbers of BGP, [`epoch`] numbers the owners of an
-//! address, [`time`] is the instant that cores receive from their drivers.
+//! address, [`time`] is the instant that cores receive from their drivers, [`random`] their jitter.
 #![no_std]
 
 extern crate alloc;
@@ -22,6 +22,7 @@ pub mod link;
 pub mod mac;
 pub mod names;
 pub mod prefix;
+pub mod random;
 pub mod range;
 pub mod time;
 
@@ -33,5 +34,6 @@ pub use link::{Link, LinkAddress, LinkFlag};
 pub use mac::MacAddr;
 pub use names::{InterfaceName, NodeName, ObjectName, PoolName, ServiceKey};
 pub use prefix::{IpFamily, IpPrefix, ParsePrefixError};
+pub use random::Random;
 pub use range::{IpRange, ParseRangeError};
 pub use time::Instant;

@@ -2,14 +2,13 @@
 
 use core::time::Duration;
 
-use ferrolb_vocab::Instant;
+use ferrolb_vocab::{Instant, Random};
 use ferrolb_wire::bgp::{Cease, Notification};
 
 use super::ending::Farewell;
 use super::events::{BfdState, Event, Reason, Transmit};
 use super::{Attempt, DIRECTIONS, Peer};
 use crate::config::{BfdPolicy, Role};
-use crate::random::Random;
 
 /// The time before the second attempt. Each failure doubles it, up to the configured time.
 pub(super) const FIRST_RETRY: Duration = Duration::from_secs(1);
