@@ -19,7 +19,8 @@
 //! [`announcer`] holds the state machine; its submodules answer packets, judge what other stations
 //! claim, and do what is due. [`claim`] is one address on one interface. [`verdict`] is what is
 //! said about a packet, `frames` composes what is sent, [`schedule`] says when, [`rate`] bounds how
-//! often. [`gateway`] is a machine of its own: whether a gateway answers.
+//! often. [`gateway`] and [`stall`] are machines of their own: whether a gateway answers, and whether
+//! this process stood still.
 #![no_std]
 #![deny(clippy::indexing_slicing)]
 
@@ -33,10 +34,12 @@ mod frames;
 pub mod gateway;
 pub mod rate;
 pub mod schedule;
+pub mod stall;
 pub mod verdict;
 
 pub use announcer::{Announcer, LinkState, Listening};
 pub use claim::Start;
 pub use gateway::{Gateway, GatewayProbe};
 pub use schedule::Intervals;
+pub use stall::Stall;
 pub use verdict::{Conflict, Dropped, Event, Handled, Protocol, Purpose, Timer, Transmit, TransmitKind};

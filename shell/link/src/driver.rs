@@ -14,7 +14,7 @@ use std::future;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ferrolb_l2::{Announcer, Dropped, Event, Handled, Intervals, LinkState, Start};
+use ferrolb_l2::{Announcer, Dropped, Event, Handled, Intervals, LinkState, Stall, Start};
 use ferrolb_telemetry::{RateLimit, clock};
 use ferrolb_vocab::{Instant, InterfaceName, IpFamily, Link, MacAddr, NodeName};
 use tokio::sync::{mpsc, watch};
@@ -25,11 +25,9 @@ use tracing::{info, trace, warn};
 use crate::metrics::L2Metrics;
 use crate::packet::Received;
 use listeners::Listeners;
-use stall::Stall;
 pub use status::{L2Status, ListenerError};
 
 mod listeners;
-mod stall;
 mod status;
 
 /// A running driver.

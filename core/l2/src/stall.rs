@@ -3,7 +3,7 @@
 //! Others may have taken over meanwhile what it announces, and it does not know yet. What it would say
 //! first is wrong then: the answers to questions that have waited, and announcements that are overdue.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use ferrolb_vocab::Instant;
 
@@ -19,16 +19,16 @@ const LATE: Duration = Duration::from_millis(200);
 /// is heard every 250 ms only (`DEAD_INTERVAL` of `core/liveness`).
 const SILENCE: Duration = Duration::from_millis(100);
 
-/// Notices a turn that is late.
+/// Notices a turn of the driver that is late. Each turn begins and ends with a call.
 #[derive(Debug, Default)]
-pub(super) struct Stall {
+pub struct Stall {
     expected: Option<Instant>,
     silent_until: Option<Instant>,
 }
 
 impl Stall {
     /// A turn begins. How late it is, if this process stood still.
-    pub(super) fn begin_turn(&mut self, now: Instant) -> Option<Duration> {
+    pub fn begin_turn(&mut self, now: Instant) -> Option<Duration> {
         // Whoever never gets a CPU in time would else never speak again.
         let was_silent = self.silent_until.is_some();
         self.silent_until = self.silent_until.filter(|until| *until > now);
@@ -42,19 +42,16 @@ impl Stall {
 
     /// A turn ends at `now`; the next is wanted at `due`, and soon if anything is announced. When it is to
     /// begin.
-    pub(super) fn end_turn(
-        &mut self,
-        due: Option<Instant>,
-        is_announcing: bool,
-        now: Instant,
-    ) -> Option<Instant> {
+    #[must_use]
+    pub fn end_turn(&mut self, due: Option<Instant>, is_announcing: bool, now: Instant) -> Option<Instant> {
         self.expected = is_announcing.then_some(now + PULSE);
         let due = due.map(|due| self.silent_until.map_or(due, |until| due.max(until)));
         due.into_iter().chain(self.expected).min()
     }
 
     /// Whether nothing may be said now.
-    pub(super) const fn is_silent(&self) -> bool {
+    #[must_use]
+    pub const fn is_silent(&self) -> bool {
         self.silent_until.is_some()
     }
 }
@@ -62,6 +59,7 @@ impl Stall {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::vec::Vec;
 
     fn at(ms: u64) -> Instant {
         Instant::from_origin(Duration::from_millis(ms))
@@ -80,7 +78,7 @@ mod tests {
         assert_eq!(stall.end_turn(Some(at(350)), true, at(5_000)), Some(at(5_100)), "what is overdue waits");
         assert_eq!(stall.begin_turn(at(5_050)), None);
         assert!(stall.is_silent());
-        stall.end_turn(Some(at(350)), true, at(5_050));
+        assert_eq!(stall.end_turn(Some(at(350)), true, at(5_050)), Some(at(5_100)));
         assert_eq!(stall.begin_turn(at(5_100)), None);
         assert!(!stall.is_silent());
     }
@@ -91,7 +89,7 @@ mod tests {
         let silent: Vec<bool> = (0..10)
             .map(|turn| {
                 stall.begin_turn(at(400 * turn));
-                stall.end_turn(None, true, at(400 * turn));
+                assert!(stall.end_turn(None, true, at(400 * turn)).is_some());
                 stall.is_silent()
             })
             .collect();
