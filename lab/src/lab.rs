@@ -20,6 +20,7 @@ use crate::hosts::{self, Host};
 use crate::netns;
 use crate::process::Processes;
 use crate::program::run;
+use crate::proxy;
 use crate::reset::{self, Baseline};
 use crate::state::{self, Facts, StateDir};
 use crate::steps::Steps;
@@ -246,6 +247,8 @@ impl Lab {
                 reset::delete_objects(&client, deadline).await
             })
         })?;
+        // A Service of the same name would start with the old one's dead Pods.
+        steps.run("rules of deleted Services gone", || self.wait_for_kube_proxy(deadline))?;
         if self.config.ferrolb.install {
             steps.run("FerroLB ready", || self.wait_for_ferrolb())?;
         }
@@ -275,6 +278,15 @@ impl Lab {
         change(&mut faults);
         faults.apply(self.name())?;
         self.state.write_json(faults::FILE, &faults)
+    }
+
+    fn wait_for_kube_proxy(&self, deadline: Instant) -> anyhow::Result<()> {
+        let nodes: Vec<&Host> = self.nodes().collect();
+        cluster::converse(&self.kubeconfig(), async |client| {
+            let services = reset::services(&client).await?;
+            let look = async || proxy::all_forgot(self.config.proxy_mode, &nodes, &services);
+            cluster::wait_until(deadline, look).await
+        })
     }
 
     fn wait_for_ferrolb(&self) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! kube-proxy of each node, as a process in the node's namespace.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -9,10 +10,11 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::json;
 
-use crate::config::LabConfig;
+use crate::config::{LabConfig, ProxyMode};
 use crate::hosts::Host;
 use crate::netns;
 use crate::process::{Process, Processes};
+use crate::program::run;
 use crate::state::{StateDir, write};
 
 /// Where kube-proxy answers `/healthz` with 200 once it has programmed the node.
@@ -72,6 +74,49 @@ fn health() -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
+/// Whether kube-proxy on all these nodes has forgotten every Service but `services` (`namespace/name`). It writes
+/// rules once a second, so those of a Service that is gone lead to dead Pods until then.
+pub(crate) fn all_forgot(
+    mode: ProxyMode,
+    nodes: &[&Host],
+    services: &BTreeSet<String>,
+) -> anyhow::Result<Result<(), String>> {
+    for node in nodes {
+        let rules = netns::within(&node.netns, || rules(mode))?
+            .with_context(|| format!("read the rules of kube-proxy on {}", node.name))?;
+        if let Some(stale) = services_in(&rules).find(|service| !services.contains(*service)) {
+            return Ok(Err(format!("kube-proxy on {} still has rules for Service {stale}", node.name)));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// What this namespace's kube-proxy does with addresses of Services, as the tools print it.
+fn rules(mode: ProxyMode) -> anyhow::Result<String> {
+    match mode {
+        ProxyMode::Nftables => run("nft", &["list", "maps"], ""),
+        ProxyMode::Iptables => ["iptables-save", "ip6tables-save"]
+            .map(|program| run(program, &["--table", "nat"], ""))
+            .into_iter()
+            .collect(),
+    }
+}
+
+/// The Services that rules name: in the chain of an nftables map (`service-HASH-namespace/name/tcp/port`, for
+/// an address from outside `external-…`) or in the comment of an iptables rule (`"namespace/name:port cluster IP"`).
+fn services_in(rules: &str) -> impl Iterator<Item = &str> {
+    rules.split_whitespace().filter_map(|word| {
+        let chain = word.strip_prefix("service-").or_else(|| word.strip_prefix("external-"));
+        let named = match chain {
+            Some(chain) => chain.split_once('-')?.1,
+            None => word.strip_prefix('"')?,
+        };
+        let (_namespace, rest) = named.split_once('/')?;
+        let name = rest.split(['/', ':', '"']).next()?;
+        named.get(..named.len() - rest.len() + name.len())
+    })
+}
+
 fn config_file(state: &StateDir, node: &Host) -> PathBuf {
     state.node(&node.name).join("kube-proxy.json")
 }
@@ -98,4 +143,20 @@ fn configuration(config: &LabConfig, state: &StateDir, node: &Host) -> serde_jso
             "tcpCloseWaitTimeout": "0s",
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::services_in;
+
+    #[test]
+    fn services_are_found_in_the_rules_of_either_mode() {
+        let nftables = "table ip kube-proxy {\n map service-ips {\n comment \"ClusterIP, ExternalIP and LoadBalancer IP \
+                        traffic\"\n elements = { 10.233.0.1 . tcp . 443 : goto service-2QRHZV4L-default/kubernetes/tcp/https,\n \
+                        192.0.2.1 . tcp . 80 : goto external-ACJ2NB2K-a-b/svc-lb/tcp/ } }";
+        assert_eq!(services_in(nftables).collect::<Vec<_>>(), ["default/kubernetes", "a-b/svc-lb"]);
+        let iptables = "-A KUBE-SERVICES -d 10.233.0.1/32 -p tcp -m comment --comment \"default/kubernetes:https cluster IP\" \
+                        -j KUBE-SVC-NPX46M4PTMTKRN6Y\n-A KUBE-SEP-A -m comment --comment \"a-b/svc-lb\" -j DNAT";
+        assert_eq!(services_in(iptables).collect::<Vec<_>>(), ["default/kubernetes", "a-b/svc-lb"]);
+    }
 }

@@ -4,7 +4,7 @@
 //! that are not the lab's, and the configuration objects of MetalLB and FerroLB. Nodes get the labels, taints and
 //! conditions they had after `up`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -13,7 +13,7 @@ use futures::stream;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
 };
-use k8s_openapi::api::core::v1::{Namespace, Node, Taint};
+use k8s_openapi::api::core::v1::{Namespace, Node, Service, Taint};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{
     Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, PropagationPolicy,
@@ -116,6 +116,13 @@ async fn delete_webhooks(client: &Client) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The Services that are left, as `namespace/name`.
+pub(crate) async fn services(client: &Client) -> anyhow::Result<BTreeSet<String>> {
+    let all = Api::<Service>::all(client.clone());
+    let list = all.list_metadata(&ListParams::default()).await.context("list Services")?;
+    Ok(list.iter().map(|it| format!("{}/{}", it.namespace().unwrap_or_default(), it.name_any())).collect())
 }
 
 /// Gives every node its baseline back.

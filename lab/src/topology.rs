@@ -70,6 +70,11 @@ fn sysctls(role: Role) -> Vec<(String, &'static str)> {
         Role::Client => "0",
     };
     values.push(("ipv4/ip_forward".to_owned(), forwards));
+    if matches!(role, Role::Node { .. }) {
+        // A first segment that arrives before kube-proxy has the Service passes untranslated, and connection
+        // tracking would remember that for two minutes: whoever draws the same port again gets no answer.
+        values.push(("netfilter/nf_conntrack_tcp_timeout_syn_sent".to_owned(), "3"));
+    }
     for scope in ["all", "default"] {
         // Return paths of Service traffic are asymmetric by design.
         values.push((format!("ipv4/conf/{scope}/rp_filter"), "0"));
