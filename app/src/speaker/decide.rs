@@ -16,7 +16,7 @@ use ferrolb_plan::{
     Action, Announcements, Exclusions, Holding, Overruled, Ownership, Peering, Plan, Snapshot, Verdict,
     Withheld, diff, plan,
 };
-use ferrolb_vocab::{Epoch, Instant, InterfaceName, Link, LinkFlag, NodeName, ServiceKey};
+use ferrolb_vocab::{Epoch, Instant, InterfaceName, IpFamily, Link, LinkFlag, NodeName, ServiceKey};
 use k8s_openapi::api::core::v1::ObjectReference;
 
 use super::conflicts::Conflicts;
@@ -88,6 +88,8 @@ pub struct Pass {
     pub claims: BTreeMap<IpAddr, Epoch>,
     /// The nodes that have to know at once when this one dies.
     pub watchers: BTreeSet<NodeName>,
+    /// Where this node may have to answer for an address at any moment.
+    pub standby: BTreeSet<(InterfaceName, IpFamily)>,
     /// Of the addresses to announce, those to ask for first, because no speaker was ever known to announce
     /// them there: nobody ever owned them, the owner found another host, or this node had them on other
     /// interfaces only.
@@ -198,12 +200,12 @@ impl Decider {
         self.held = planned.held;
         self.overruled = planned.overruled;
         self.verdicts = planned.verdicts;
-        let watchers = planned.watchers;
+        let (watchers, standby) = (planned.watchers, planned.standby);
         let is_alone = self.isolation.is_alone();
         // Before that a Service is not told, although the driver may answer for it already.
         let asked = self.asked.values().map(|since| *since + PROBING_MIN);
         let expires = expires.into_iter().chain(self.isolation.expires()).chain(asked).min();
-        Pass { actions, claims, watchers, to_probe, regained, is_alone, expires, report, notices }
+        Pass { actions, claims, watchers, standby, to_probe, regained, is_alone, expires, report, notices }
     }
 
     /// The addresses to ask for before they are announced where they were not before, when other

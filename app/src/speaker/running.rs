@@ -217,6 +217,7 @@ impl Speaker {
         };
         let mut pass = self.decider.decide(view, &facts);
         pass.report.node_state.conditions.extend(self.conditions.iter().cloned());
+        self.l2.stand_by(pass.standby).await?;
         self.carry_out(pass.actions, &pass.to_probe).await?;
         for address in pass.regained {
             self.l2.reassert(address).await?;

@@ -25,6 +25,8 @@ pub struct Announcer {
     /// The hardware addresses of the cluster's other nodes, once they are known.
     fellows: Option<BTreeMap<MacAddr, NodeName>>,
     claims: BTreeMap<IpAddr, BTreeMap<InterfaceName, Claim>>,
+    /// Where an address may have to be answered for at any time.
+    standby: BTreeSet<(InterfaceName, IpFamily)>,
     unproven: BTreeSet<(IpAddr, InterfaceName)>,
     /// When something is to be done for a claim, the next first.
     timers: BTreeSet<(Instant, IpAddr, InterfaceName)>,
@@ -53,9 +55,23 @@ pub struct Listening {
     pub index: u32,
     /// Whether ARP frames are wanted.
     pub arp: bool,
-    /// The solicited-node groups to be a member of, RFC 4861 §7.2.1; Neighbor Discovery
-    /// frames are wanted unless there are none.
+    /// Whether Neighbor Discovery frames are wanted.
+    pub ndp: bool,
+    /// The solicited-node groups to be a member of, RFC 4861 §7.2.1.
     pub groups: BTreeSet<Ipv6Addr>,
+}
+
+impl Listening {
+    const fn to_nothing(link: LinkState) -> Self {
+        Self { index: link.index, arp: false, ndp: false, groups: BTreeSet::new() }
+    }
+
+    const fn hear(&mut self, family: IpFamily) {
+        match family {
+            IpFamily::V4 => self.arp = true,
+            IpFamily::V6 => self.ndp = true,
+        }
+    }
 }
 
 impl LinkState {
@@ -95,6 +111,7 @@ impl Announcer {
             links: BTreeMap::new(),
             fellows: None,
             claims: BTreeMap::new(),
+            standby: BTreeSet::new(),
             unproven: BTreeSet::new(),
             timers: BTreeSet::new(),
             paced_until: Instant::ORIGIN,
@@ -127,6 +144,12 @@ impl Announcer {
     /// call any claim could be a fellow's, so none is defended against.
     pub fn set_fellows(&mut self, fellows: BTreeMap<MacAddr, NodeName>) {
         self.fellows = Some(fellows);
+    }
+
+    /// Listens on exactly these interfaces from now on even while it owns nothing there, so that it can
+    /// answer in the moment in which it does.
+    pub fn stand_by(&mut self, standby: BTreeSet<(InterfaceName, IpFamily)>) {
+        self.standby = standby;
     }
 
     /// Owns `address` on exactly `interfaces` from now on. Where it was not owned before it begins as
@@ -214,14 +237,19 @@ impl Announcer {
     #[must_use]
     pub fn listening(&self) -> BTreeMap<&InterfaceName, Listening> {
         let mut listening: BTreeMap<_, Listening> = BTreeMap::new();
+        for (interface, family) in &self.standby {
+            let Some(link) = self.links.get(interface).and_then(|link| link.carrier_of(*family)) else {
+                continue;
+            };
+            listening.entry(interface).or_insert(Listening::to_nothing(link)).hear(*family);
+        }
         for (address, claims) in &self.claims {
             for (interface, _) in claims.iter().filter(|(_, claim)| claim.state.due().is_some()) {
-                let Some(LinkState { index, .. }) = self.links.get(interface).copied() else { continue };
-                let nothing = Listening { index, arp: false, groups: BTreeSet::new() };
-                let interface = listening.entry(interface).or_insert(nothing);
-                match address {
-                    IpAddr::V4(_) => interface.arp = true,
-                    IpAddr::V6(address) => drop(interface.groups.insert(solicited_node(*address))),
+                let Some(link) = self.links.get(interface) else { continue };
+                let listening = listening.entry(interface).or_insert(Listening::to_nothing(*link));
+                listening.hear(IpFamily::of(*address));
+                if let IpAddr::V6(address) = address {
+                    listening.groups.insert(solicited_node(*address));
                 }
             }
         }

@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use ferrolb_vocab::{InterfaceName, Labels, ObjectName, PoolName, Selector};
+use ferrolb_vocab::{InterfaceName, IpFamily, Labels, ObjectName, PoolName, Selector};
 
 use crate::interfaces::{announceable, on_link, resolves};
 use crate::snapshot::{Advertisements, L2Advertisement, Node, Pool, Snapshot};
@@ -110,7 +110,7 @@ impl Covering<'_> {
             Self::Explicit(_) => {
                 let wanted = self.wanted_interfaces(snapshot);
                 announceable(&snapshot.links, &snapshot.exclusions)
-                    .filter(|link| resolves(link, address))
+                    .filter(|link| resolves(link, IpFamily::of(address)))
                     .map(|link| link.name.clone())
                     .filter(|name| wanted.as_ref().is_none_or(|wanted| wanted.contains(name)))
                     .collect()

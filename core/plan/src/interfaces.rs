@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
-use ferrolb_vocab::{InterfaceName, IpPrefix, Link, LinkFlag};
+use ferrolb_vocab::{InterfaceName, IpFamily, IpPrefix, Link, LinkFlag};
 use regex_lite::Regex;
 
 /// Interfaces never to announce on, by regular expression (unanchored, as in MetalLB's
@@ -82,20 +82,22 @@ pub fn subnets(link: &Link) -> impl Iterator<Item = IpPrefix> {
     })
 }
 
-/// Whether `link` can resolve addresses of the family of `address`: ARP is broadcast, and Neighbor
+/// Whether `link` can resolve addresses of `family`: ARP is broadcast, and Neighbor
 /// Discovery needs a link-local address of its own (RFC 4861 §4.2 ff.).
-pub(crate) fn resolves(link: &Link, address: IpAddr) -> bool {
+pub(crate) fn resolves(link: &Link, family: IpFamily) -> bool {
     let is_link_local = |own: IpAddr| matches!(own, IpAddr::V6(own) if own.is_unicast_link_local());
-    match address {
-        IpAddr::V4(_) => link.is(LinkFlag::Broadcast),
-        IpAddr::V6(_) => link.addresses.iter().any(|own| is_link_local(own.address)),
+    match family {
+        IpFamily::V4 => link.is(LinkFlag::Broadcast),
+        IpFamily::V6 => link.addresses.iter().any(|own| is_link_local(own.address)),
     }
 }
 
 /// The announceable interfaces with a subnet that contains `address`, which can resolve it.
 pub(crate) fn on_link(links: &[Link], exclusions: &Exclusions, address: IpAddr) -> BTreeSet<InterfaceName> {
     announceable(links, exclusions)
-        .filter(|link| resolves(link, address) && subnets(link).any(|subnet| subnet.contains(address)))
+        .filter(|link| {
+            resolves(link, IpFamily::of(address)) && subnets(link).any(|subnet| subnet.contains(address))
+        })
         .map(|link| link.name.clone())
         .collect()
 }

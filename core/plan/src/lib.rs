@@ -26,6 +26,7 @@ pub mod interfaces;
 pub mod ownership;
 pub mod plan;
 pub mod snapshot;
+mod standby;
 mod unit;
 pub mod verdict;
 mod watchers;

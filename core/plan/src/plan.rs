@@ -4,11 +4,12 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use ferrolb_vocab::{Epoch, Instant, NodeName, ServiceKey};
+use ferrolb_vocab::{Epoch, Instant, InterfaceName, IpFamily, NodeName, ServiceKey};
 
 use crate::diff::Announcements;
 use crate::ownership::{Court, Holding, Overruled, YIELD_MAX};
 use crate::snapshot::Snapshot;
+use crate::standby;
 use crate::unit::{Announceable, Unit};
 use crate::verdict::{Announcement, Verdict, Withheld};
 use crate::watchers;
@@ -28,6 +29,8 @@ pub struct Plan {
     pub stands_back: BTreeSet<IpAddr>,
     /// Who has to know at once when this node dies.
     pub watchers: BTreeSet<NodeName>,
+    /// Where it may have to answer for an address at any moment.
+    pub standby: BTreeSet<(InterfaceName, IpFamily)>,
 }
 
 impl Plan {
@@ -67,6 +70,7 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
     let (units, withheld) = units(snapshot);
     let mut plan = Plan {
         verdicts: withheld.into_iter().map(|(key, why)| (key, Verdict::Withhold(why))).collect(),
+        standby: standby::of(snapshot),
         ..Plan::default()
     };
     let mut court = Court::new(snapshot);

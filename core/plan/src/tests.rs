@@ -407,4 +407,5 @@ fn a_bad_exclusion_pattern_is_named() {
 
 mod overruled;
 mod ownership;
+mod standby;
 mod watchers;

@@ -399,7 +399,10 @@ fn a_late_interface_is_announced_on_and_listened_to() {
     announcer.set_links([(name("eth0"), without_ipv6)].into(), at(100));
     assert_eq!(only(&elapse(&mut announcer).1[..1]).address, IpAddr::V4(V4));
     let listening = announcer.listening();
-    assert_eq!(listening[&name("eth0")], Listening { index: 2, arp: true, groups: BTreeSet::new() });
+    assert_eq!(
+        listening[&name("eth0")],
+        Listening { index: 2, arp: true, ndp: false, groups: BTreeSet::new() }
+    );
 
     // Duplicate Address Detection of the link-local address takes its time.
     announcer.set_links([eth0()].into(), at(1150));
@@ -408,7 +411,29 @@ fn a_late_interface_is_announced_on_and_listened_to() {
     let v6: Vec<_> = transmits.iter().filter(|transmit| transmit.address == IpAddr::V6(V6)).collect();
     assert_eq!(v6.len(), 1, "{transmits:?}");
     let groups = BTreeSet::from([solicited_node(V6)]);
-    assert_eq!(announcer.listening()[&name("eth0")], Listening { index: 2, arp: true, groups });
+    assert_eq!(announcer.listening()[&name("eth0")], Listening { index: 2, arp: true, ndp: true, groups });
+}
+
+#[test]
+fn who_stands_by_listens_although_it_owns_nothing() {
+    let mut announcer = Announcer::default();
+    let standby = [IpFamily::V4, IpFamily::V6].map(|family| (name("eth0"), family));
+    announcer.stand_by(standby.into());
+    assert!(announcer.listening().is_empty(), "there is no interface yet");
+    let without_ipv6 = LinkState { has_link_local: false, ..eth0().1 };
+    announcer.set_links([(name("eth0"), without_ipv6)].into(), at(0));
+    let nothing = Listening { index: 2, arp: true, ndp: false, groups: BTreeSet::new() };
+    assert_eq!(announcer.listening()[&name("eth0")], nothing);
+    announcer.set_links([eth0()].into(), at(1));
+    let waiting = Listening { ndp: true, ..nothing };
+    assert_eq!(announcer.listening()[&name("eth0")], waiting);
+    assert_eq!((announcer.poll_timeout(), announcer.poll_transmit()), (None, None));
+
+    announcer.announce(V4.into(), &on(&["eth0"]), Start::TakeOver, at(2));
+    assert_eq!(announcer.listening()[&name("eth0")], waiting, "nothing is opened for it");
+    announcer.withdraw(V4.into());
+    announcer.stand_by(BTreeSet::new());
+    assert!(announcer.listening().is_empty());
 }
 
 #[test]

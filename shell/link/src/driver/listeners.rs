@@ -249,12 +249,12 @@ impl Listener {
 
 fn wanted(listening: &BTreeMap<&InterfaceName, Listening>) -> BTreeMap<Key, Wanted> {
     let mut wanted = BTreeMap::new();
-    for (interface, Listening { index, arp, groups }) in listening {
+    for (interface, Listening { index, arp, ndp, groups }) in listening {
         let key = |protocol| ((*interface).clone(), protocol);
         if *arp {
             wanted.insert(key(Protocol::Arp), Wanted { index: *index, groups: BTreeSet::new() });
         }
-        if !groups.is_empty() {
+        if *ndp {
             wanted.insert(key(Protocol::Ndp), Wanted { index: *index, groups: groups.clone() });
         }
     }

@@ -1,6 +1,7 @@
 //! The driver's sockets, and waiting on all of them at once.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
@@ -25,6 +26,9 @@ const RECEIVE_MAX: usize = 4_096;
 /// Octets of a socket's receive buffer: seconds of heartbeats of a hundred peers, should this
 /// thread not run for so long. The kernel caps it at `net.core.rmem_max`.
 const RECEIVE_BUFFER: usize = 1 << 20;
+
+/// Descriptors that are left free below a socket, more than a speaker opens.
+const DESCRIPTORS_BELOW: usize = 256;
 
 /// Between two attempts to open a lost socket.
 const REOPEN_INTERVAL: Duration = Duration::from_millis(100);
@@ -179,7 +183,18 @@ impl Sockets {
 }
 
 /// A bound socket. Without `SO_REUSEADDR`: a second speaker on this node must not share the port.
+///
+/// Linux closes the files of a killed process from the highest descriptor down, and takes up to 16 ms for each
+/// packet socket. Its port is what the peers notice first, so this one stays above whatever is opened later.
 fn open(address: SocketAddr) -> io::Result<UdpSocket> {
+    let below: Vec<File> =
+        (0..DESCRIPTORS_BELOW).map(|_| File::open("/dev/null")).collect::<Result<_, _>>()?;
+    let socket = open_above(address);
+    drop(below);
+    socket
+}
+
+fn open_above(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;

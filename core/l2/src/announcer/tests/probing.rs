@@ -289,7 +289,7 @@ fn an_interface_that_comes_late_is_listened_to_and_probed_on() {
     assert_eq!((announcer.poll_timeout(), announcer.listening().len()), (None, 0));
     announcer.set_links([eth0()].into(), at(5000));
     let listening = announcer.listening().remove(&name("eth0")).unwrap();
-    assert_eq!(listening, Listening { index: 2, arp: true, groups: [solicited_node(V6)].into() });
+    assert_eq!(listening, Listening { index: 2, arp: true, ndp: true, groups: [solicited_node(V6)].into() });
     let probes = [TransmitKind::ArpProbe, TransmitKind::DuplicateAddressDetection];
     let (due, transmits) = elapse(&mut announcer);
     assert_eq!((due, kinds(&transmits)), (at(5000), probes.into()));

@@ -159,11 +159,15 @@ impl Model {
                 if address.is_ipv6() && !link.has_link_local {
                     continue;
                 }
-                let nothing = Listening { index: link.index, arp: false, groups: BTreeSet::new() };
+                let nothing =
+                    Listening { index: link.index, arp: false, ndp: false, groups: BTreeSet::new() };
                 let listening = expected.entry(interface).or_insert(nothing);
                 match address {
                     IpAddr::V4(_) => listening.arp = true,
-                    IpAddr::V6(v6) => drop(listening.groups.insert(solicited_node(*v6))),
+                    IpAddr::V6(v6) => {
+                        listening.ndp = true;
+                        listening.groups.insert(solicited_node(*v6));
+                    }
                 }
             }
         }
