@@ -4,12 +4,15 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::num::NonZeroU32;
 
 use ferrolb_vocab::Instant;
-use ferrolb_wire::bfd::{Control, LENGTH};
+use ferrolb_wire::bfd::{Control, Payload};
 
+use crate::authentication::Sequences;
 use crate::config::Config;
 use crate::session::{Event, Session, Timer};
+pub use echo::{ECHO_TTL, EchoArrived, EchoTransmit};
 pub use path::{AddError, Arrival, Discarded, Path, TTL};
 
+mod echo;
 mod path;
 
 /// The most sessions of a node: a rack's routers are a few, and one thread sends for all. With
@@ -18,9 +21,9 @@ pub const SESSIONS_MAX: usize = 1_024;
 
 /// All sessions of a node, each known by its local discriminator.
 ///
-/// Driver law: after each call that takes `now`, send what [`Engine::poll_transmit`] yields and
-/// take what [`Engine::poll_event`] yields until both are empty, then sleep until
-/// [`Engine::poll_timeout`]. Packets that have come are handed in before
+/// Driver law: after each call that takes `now`, send what [`Engine::poll_transmit`] and
+/// [`Engine::poll_echo`] yield and take what [`Engine::poll_event`] yields until all are empty, then
+/// sleep until [`Engine::poll_timeout`]. Packets that have come are handed in before
 /// [`Engine::handle_timeout`] is called, or a driver that was held up takes living peers for dead.
 #[derive(Debug, Default)]
 pub struct Engine {
@@ -32,7 +35,9 @@ pub struct Engine {
     ready: BTreeSet<NonZeroU32>,
     /// At most one per session and call, drained after each.
     events: VecDeque<(NonZeroU32, Event)>,
-    /// By the names of the reasons, of which there are a dozen.
+    /// The same.
+    echoes: VecDeque<EchoTransmit>,
+    /// By the names of the reasons, of which there are a score.
     discards: BTreeMap<&'static str, u64>,
 }
 
@@ -40,6 +45,7 @@ pub struct Engine {
 struct Entry {
     path: Path,
     session: Session,
+    sequences: Sequences,
     timer: Option<Instant>,
 }
 
@@ -52,7 +58,7 @@ pub struct Transmit {
     /// Where to.
     pub path: Path,
     /// The payload's octets.
-    pub payload: [u8; LENGTH],
+    pub payload: Payload,
 }
 
 impl Engine {
@@ -73,7 +79,8 @@ impl Engine {
             return Err(AddError::Full);
         }
         self.paths.insert(path, local_discr);
-        self.sessions.insert(local_discr, Entry { path, session, timer: None });
+        let entry = Entry { path, session, sequences: Sequences::default(), timer: None };
+        self.sessions.insert(local_discr, entry);
         self.follow_up(local_discr);
         Ok(())
     }
@@ -88,6 +95,7 @@ impl Engine {
         }
         self.ready.remove(&session);
         self.events.retain(|(of, _)| *of != session);
+        self.echoes.retain(|echo| echo.session != session);
         true
     }
 
@@ -117,11 +125,7 @@ impl Engine {
         now: Instant,
     ) -> Result<NonZeroU32, Discarded> {
         let taken = self.take_packet(arrival, payload, now);
-        if let Err(discarded) = &taken {
-            let count = self.discards.entry(discarded.reason()).or_default();
-            *count = count.saturating_add(1);
-        }
-        taken
+        taken.inspect_err(|discarded| self.count_discard(*discarded))
     }
 
     /// Does what is due at `now`.
@@ -139,11 +143,10 @@ impl Engine {
     /// The next packet to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         while let Some(&session) = self.ready.first() {
-            let entry = self.sessions.get_mut(&session);
-            if let Some(entry) = entry
-                && let Some(packet) = entry.session.poll_transmit()
+            if let Some(entry) = self.sessions.get_mut(&session)
+                && let Some(payload) = entry.poll_payload()
             {
-                return Some(Transmit { session, path: entry.path, payload: packet.emit() });
+                return Some(Transmit { session, path: entry.path, payload });
             }
             self.ready.remove(&session);
         }
@@ -200,9 +203,8 @@ impl Engine {
         if arrival.ttl < minimum {
             return Err(Discarded::Ttl { ttl: arrival.ttl, minimum });
         }
-        if received.authentication.is_some() {
-            return Err(Discarded::Authentication);
-        }
+        let config = entry.session.config();
+        entry.sequences.admit(config.authentication.as_ref(), &received, now)?;
         let taken = entry.session.handle_packet(&control, now);
         self.follow_up(local_discr);
         taken.map(|()| local_discr)
@@ -228,10 +230,31 @@ impl Engine {
             }
             entry.timer = timer;
         }
+        entry.sequences.note_detection_time(entry.session.detection_time());
         if let Some(event) = entry.session.poll_event() {
             self.events.push_back((session, event));
         }
+        if let Some(sequence) = entry.session.poll_echo() {
+            self.echoes.push_back(EchoTransmit { session, path: entry.path, sequence });
+        }
         self.ready.insert(session);
+    }
+
+    fn count_discard(&mut self, discarded: Discarded) {
+        let count = self.discards.entry(discarded.reason()).or_default();
+        *count = count.saturating_add(1);
+    }
+}
+
+impl Entry {
+    /// The octets of the session's next packet.
+    fn poll_payload(&mut self) -> Option<Payload> {
+        let packet = self.session.poll_transmit()?;
+        let config = self.session.config();
+        Some(match &config.authentication {
+            Some(authentication) => self.sequences.seal(&packet, authentication, || self.session.draw()),
+            None => packet.emit().into(),
+        })
     }
 }
 

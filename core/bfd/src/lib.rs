@@ -28,26 +28,43 @@
 //! # Random values
 //! Discriminators come from the caller, who takes them from a source that nobody can predict
 //! (RFC 5880 §6.8.1). The jitter of transmissions need only differ between neighbours: it is
-//! drawn from a seed that the caller gives.
+//! drawn from a seed that the caller gives, as are the first of numbers that count packets.
 //!
-//! What is absent: sockets, a clock, authentication, the Echo function, Demand mode on this side.
-//! A peer may be in Demand mode.
+//! # The Echo function
+//! Each side loops back what the other sends to itself, and says how often that may be. The side that
+//! sends judges: a session whose Echo packets do not come back is down, and while they do, packets
+//! of the peer's need not come oftener than once in a second. [`Engine::handle_echo`] says what to do
+//! with one that came, [`Engine::poll_echo`] which are to go. Whether a driver can do either it says
+//! with [`Engine::allow_echo`].
+//!
+//! # Authentication
+//! With an [`Authentication`] in its configuration a session takes no packet that another key, or
+//! none, was used for: RFC 5880 §6.7, all five types. Meticulous ones take none twice, until the peer
+//! has been silent for twice the Detection Time.
+//!
+//! What is absent: sockets, a clock, Demand mode on this side. A peer may be in Demand mode.
 //!
 //! # Layout
-//! [`config`] is what an operator wants of a session; [`session`] is the state machine of one,
-//! with `negotiation` for the intervals that two sides agree on; [`engine`] is the whole.
+//! [`config`] is what an operator wants of a session, with [`authentication`]; [`session`] is the
+//! state machine of one, with `negotiation` for the intervals that two sides agree on; [`engine`] is
+//! the whole.
 #![no_std]
 
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod authentication;
 pub mod config;
 pub mod engine;
 pub mod session;
 
 mod negotiation;
 
+pub use authentication::{Authentication, Inauthentic, Key, KeyError};
 pub use config::{Config, INTERVAL_MAX, INTERVAL_MIN, Role, Timing, TimingError};
-pub use engine::{AddError, Arrival, Discarded, Engine, Path, SESSIONS_MAX, TTL, Transmit};
+pub use engine::{
+    AddError, Arrival, Discarded, ECHO_TTL, EchoArrived, EchoTransmit, Engine, Path, SESSIONS_MAX, TTL,
+    Transmit,
+};
 pub use session::{DownReason, Event, Session, Timer};

@@ -1,7 +1,6 @@
 //! The state machine of one session.
 
 use core::num::NonZeroU32;
-use core::time::Duration;
 
 use ferrolb_vocab::{Instant, Random};
 use ferrolb_wire::bfd::{Control, Diagnostic, Interval, State};
@@ -9,10 +8,15 @@ use ferrolb_wire::bfd::{Control, Diagnostic, Interval, State};
 use crate::config::{Config, Role};
 use crate::engine::Discarded;
 use crate::negotiation::{Intervals, Negotiation};
+use echo::EchoFunction;
 pub use events::{DownReason, Event, Timer};
+use jitter::jittered;
 use remote::Remote;
 
+mod echo;
 mod events;
+mod jitter;
+mod reading;
 mod remote;
 
 /// While a session is not Up it sends no oftener than this, lest a peer without BFD is showered:
@@ -34,6 +38,7 @@ pub struct Session {
     /// `None` while bfd.RemoteDiscr is zero: the peer was not heard for a Detection Time.
     remote: Option<Remote>,
     negotiation: Negotiation,
+    echo: EchoFunction,
     random: Random,
     /// What the last packet said, Poll and Final aside.
     said: Option<Control>,
@@ -57,7 +62,8 @@ impl Session {
             state: State::Down,
             local_diag: Diagnostic::NONE,
             remote: None,
-            negotiation: Negotiation::new(wanted(config, State::Down)),
+            negotiation: Negotiation::new(wanted(config, State::Down, None)),
+            echo: EchoFunction::default(),
             random: Random::new(seed),
             said: None,
             sent: None,
@@ -93,6 +99,18 @@ impl Session {
         }
     }
 
+    /// Whether the driver can send Echo packets to the peer, sees what comes back, and sends back
+    /// what the peer sends: not before that is the peer told that this side does.
+    pub(crate) fn set_echo_possible(&mut self, is_possible: bool, now: Instant) {
+        self.echo.is_possible = is_possible;
+        self.settle(now);
+    }
+
+    /// An Echo packet of this session has come back: §6.8.8. Whether it was waited for.
+    pub(crate) fn handle_echo(&mut self, sequence: u32) -> bool {
+        self.echo.note_return(sequence)
+    }
+
     /// The peer has sent `packet` for this session: §6.8.6 from where the session is found.
     ///
     /// # Errors
@@ -124,6 +142,9 @@ impl Session {
         if self.transmit_due().is_some_and(|due| due <= now) {
             self.owe_packet(now);
         }
+        if self.echo_due().is_some_and(|due| due <= now) {
+            self.echo_or_fail(now);
+        }
         self.settle(now);
     }
 
@@ -146,6 +167,11 @@ impl Session {
         Some(packet)
     }
 
+    /// The number of the next Echo packet to send.
+    pub(crate) fn poll_echo(&mut self) -> Option<u32> {
+        self.echo.poll()
+    }
+
     /// What became of the session.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.event.take()
@@ -156,77 +182,13 @@ impl Session {
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         let transmit = self.transmit_due().map(|due| (due, Timer::Transmit));
         let detection = self.detection_due().map(|due| (due, Timer::Detection));
-        transmit.into_iter().chain(detection).min()
+        let echo = self.echo_due().map(|due| (due, Timer::Echo));
+        transmit.into_iter().chain(detection).chain(echo).min()
     }
 
-    /// This side's name of the session (bfd.LocalDiscr).
-    #[must_use]
-    pub const fn local_discr(&self) -> NonZeroU32 {
-        self.local_discr
-    }
-
-    /// What the operator wants.
-    #[must_use]
-    pub const fn config(&self) -> Config {
-        self.config
-    }
-
-    /// bfd.SessionState.
-    #[must_use]
-    pub const fn state(&self) -> State {
-        self.state
-    }
-
-    /// bfd.RemoteSessionState, Down while the peer is not heard. In AdminDown it has no BFD by its
-    /// operator's will: nobody need wait for it to come up.
-    #[must_use]
-    pub fn remote_state(&self) -> State {
-        self.remote.map_or(State::Down, |remote| remote.state)
-    }
-
-    /// bfd.LocalDiag: why the session left Up last.
-    #[must_use]
-    pub const fn local_diag(&self) -> Diagnostic {
-        self.local_diag
-    }
-
-    /// What the peer gave as its reason last.
-    #[must_use]
-    pub fn remote_diag(&self) -> Diagnostic {
-        self.remote.map_or(Diagnostic::NONE, |remote| remote.diagnostic)
-    }
-
-    /// How long silence of the peer may last, in Asynchronous mode: its Detect Mult times the
-    /// interval that it has agreed to, §6.8.4. `None` while it is not heard.
-    #[must_use]
-    pub fn detection_time(&self) -> Option<Duration> {
-        let remote = self.remote?;
-        Some(self.rx_interval()?.duration() * u32::from(remote.detect_mult.get()))
-    }
-
-    /// The longest time between two of the peer's packets: the slower of what it would send and
-    /// what this side can receive, §6.8.4. `None` while it is not heard.
-    #[must_use]
-    pub fn rx_interval(&self) -> Option<Interval> {
-        let remote = self.remote?;
-        Some(self.negotiation.in_force().required_min_rx.max(remote.desired_min_tx))
-    }
-
-    /// How long the peer waits for this side's packets, as far as this side can know.
-    #[must_use]
-    pub fn peer_detection_time(&self) -> Duration {
-        let interval = self.negotiation.advertised().desired_min_tx.max(self.remote_min_rx());
-        interval.duration() * u32::from(self.config.timing.detect_mult().get())
-    }
-
-    /// The time between two packets, jitter aside: the slower of what this side would send and
-    /// what the peer can receive, §6.8.2. `None` while no packets go periodically, §6.8.7.
-    #[must_use]
-    pub fn tx_interval(&self) -> Option<Interval> {
-        let is_demanded = self.is_demand_active() && !self.negotiation.is_polling();
-        let remote_min_rx = self.remote_min_rx();
-        let is_periodic = self.may_speak() && remote_min_rx != Interval::ZERO && !is_demanded;
-        is_periodic.then(|| self.negotiation.in_force().desired_min_tx.max(remote_min_rx))
+    /// A number for what has to be drawn for the session.
+    pub(crate) fn draw(&mut self) -> u32 {
+        self.random.draw()
     }
 
     /// bfd.RemoteMinRxInterval. Without a peer that is heard, its initial value: §6.8.1, §6.8.18.
@@ -253,8 +215,27 @@ impl Session {
     /// becomes shorter or longer does so at once.
     fn transmit_due(&self) -> Option<Instant> {
         let (sent, draw) = self.sent?;
-        let is_alone = self.config.timing.detect_mult().get() == 1;
-        Some(sent + jittered(self.tx_interval()?, is_alone, draw))
+        Some(sent + jittered(self.tx_interval()?, self.is_alone(), draw))
+    }
+
+    fn echo_due(&self) -> Option<Instant> {
+        self.echo_interval().and_then(|_active| self.echo.due(self.is_alone()))
+    }
+
+    /// Whether one lost packet is a failure.
+    const fn is_alone(&self) -> bool {
+        self.config.timing.detect_mult().get() == 1
+    }
+
+    /// An Echo packet is due. It goes, or those before it are missed: §6.8.5.
+    fn echo_or_fail(&mut self, now: Instant) {
+        if self.echo.has_failed(self.config.timing.detect_mult().get()) {
+            self.local_diag = Diagnostic::ECHO_FUNCTION_FAILED;
+            self.enter(State::Down, DownReason::EchoFailed, now);
+        } else {
+            let draw = self.random.draw();
+            self.echo.owe_packet(now, draw);
+        }
     }
 
     /// No packet has come for a Detection Time. The session is down if it was not before, and
@@ -280,12 +261,16 @@ impl Session {
             self.event = Some(Event::Up { at: now });
         }
         self.state = next;
-        self.negotiation.change_state(wanted(self.config, next), next == State::Up);
+        let wanted = wanted(self.config, next, self.echo_interval());
+        self.negotiation.change_state(wanted, next == State::Up);
     }
 
     /// What follows from any change.
     fn settle(&mut self, now: Instant) {
-        self.negotiation.want(wanted(self.config, self.state), self.state == State::Up);
+        let echo_interval = self.echo_interval();
+        self.echo.set_interval(echo_interval, now, &mut self.random);
+        let wanted = wanted(self.config, self.state, echo_interval);
+        self.negotiation.want(wanted, self.state == State::Up);
         let is_news = self.has_news();
         if is_news && self.is_demand_active() {
             self.negotiation.poll();
@@ -313,8 +298,8 @@ impl Session {
         if self.tx_interval().is_none() {
             return said != contents;
         }
-        let Control { detect_mult, desired_min_tx, required_min_rx, .. } = contents;
-        Control { detect_mult, desired_min_tx, required_min_rx, ..said } != contents
+        let Control { detect_mult, desired_min_tx, required_min_rx, required_min_echo_rx, .. } = contents;
+        Control { detect_mult, desired_min_tx, required_min_rx, required_min_echo_rx, ..said } != contents
     }
 
     fn owe_packet(&mut self, now: Instant) {
@@ -322,8 +307,8 @@ impl Session {
         self.sent = Some((now, self.random.draw()));
     }
 
-    /// What a packet says now, §6.8.7. This side's BFD shares the fate of its control plane, loops
-    /// back no Echo packets and is never in Demand mode.
+    /// What a packet says now, §6.8.7. This side's BFD shares the fate of its control plane and is
+    /// never in Demand mode.
     fn contents(&self) -> Control {
         let advertised = self.negotiation.advertised();
         Control {
@@ -338,7 +323,7 @@ impl Session {
             your_discriminator: self.remote.map(|remote| remote.discriminator),
             desired_min_tx: advertised.desired_min_tx,
             required_min_rx: advertised.required_min_rx,
-            required_min_echo_rx: Interval::ZERO,
+            required_min_echo_rx: self.required_min_echo_rx(),
         }
     }
 }
@@ -358,28 +343,22 @@ const fn next_state(local: State, received: State) -> State {
     }
 }
 
-/// What the peer is to be told in `state`: §6.8.3.
-fn wanted(config: Config, state: State) -> Intervals {
+/// What the peer is to be told in `state`: §6.8.3. While Echo packets go, the peer's packets are
+/// not what a failure shows by, and need not come often.
+fn wanted(config: Config, state: State, echo_interval: Option<Interval>) -> Intervals {
     let desired_min_tx = config.timing.desired_min_tx();
+    let required_min_rx = config.timing.required_min_rx();
     Intervals {
         desired_min_tx: match state {
             State::Up => desired_min_tx,
             State::AdminDown | State::Down | State::Init => desired_min_tx.max(SLOW_INTERVAL),
         },
-        required_min_rx: config.timing.required_min_rx(),
+        required_min_rx: match echo_interval {
+            Some(_active) => required_min_rx.max(SLOW_INTERVAL),
+            None => required_min_rx,
+        },
     }
 }
-
-/// The time until the next packet: the interval less 0 to 25 %, or 10 to 25 % where one lost
-/// packet is a failure (`is_alone`), so that neighbours do not fall into step: §6.8.7.
-fn jittered(interval: Interval, is_alone: bool, draw: u32) -> Duration {
-    let most_per_million: u64 = if is_alone { 900_000 } else { 1_000_000 };
-    let span = most_per_million - LEAST_PER_MILLION + 1;
-    let per_million = LEAST_PER_MILLION + ((u64::from(draw) * span) >> u32::BITS);
-    Duration::from_nanos(u64::from(interval.micros()) * per_million / 1_000)
-}
-
-const LEAST_PER_MILLION: u64 = 750_000;
 
 /// bfd.RemoteMinRxInterval before the peer is heard, §6.8.1.
 const REMOTE_MIN_RX_INITIAL: Interval = Interval::from_micros(1);

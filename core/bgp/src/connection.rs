@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
-use core::time::Duration;
 
 use ferrolb_vocab::Instant;
 use ferrolb_wire::bgp::Open;
@@ -61,6 +60,8 @@ pub(crate) enum Phase {
 pub(crate) struct Agreed {
     pub(crate) received: Open,
     pub(crate) negotiated: Negotiated,
+    /// The body of the peer's OPEN as it came.
+    pub(crate) body: Box<[u8]>,
 }
 
 impl Direction {
@@ -106,11 +107,9 @@ impl Connection {
         direction == Direction::Incoming && self.agreed().is_none()
     }
 
-    /// When too much time has gone by without anything written: the SendHoldTimer of RFC 9687,
-    /// with its suggested value. It does not run with a hold time of zero.
+    /// When too much time has gone by without anything written: the SendHoldTimer of RFC 9687.
     pub(crate) fn send_hold(&self) -> Option<Instant> {
-        let hold_time = self.negotiated()?.hold_time?;
-        Some(self.unwritten? + SEND_HOLD_TIME_MIN.max(hold_time * 2))
+        Some(self.unwritten? + self.negotiated()?.send_hold_time()?)
     }
 
     /// The peer has been heard at `now`: RFC 4271 §4.2.
@@ -133,6 +132,3 @@ impl fmt::Display for Direction {
         })
     }
 }
-
-/// RFC 9687 §6: eight minutes, or twice the hold time if that is longer.
-const SEND_HOLD_TIME_MIN: Duration = Duration::from_secs(480);

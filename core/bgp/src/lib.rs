@@ -37,13 +37,15 @@
 //! # Layout
 //! [`config`] is what an operator wants; [`peer`] the state machine, with [`negotiation`] for what
 //! two OPENs agree on and `connection` for what is known of one TCP connection. [`route`] is what
-//! the operator wants of one prefix, [`rib_out`] all of them towards one peer.
+//! the operator wants of one prefix, [`rib_out`] all of them towards one peer. [`bmp`] is what monitoring
+//! stations are told of all that.
 #![no_std]
 
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod bmp;
 pub mod config;
 pub mod negotiation;
 pub mod peer;
@@ -52,6 +54,7 @@ pub mod route;
 
 mod connection;
 
+pub use bmp::{Monitored, MonitoredPeers, Station};
 pub use config::{
     BfdPolicy, CONNECT_RETRY_TIME, Config, GracefulRestartConfig, HoldTime, HoldTimeError, RESTART_TIME_MAX,
     RemoteAsn, Role, Transport,

@@ -68,6 +68,13 @@ impl Negotiated {
     pub fn is_internal(&self) -> bool {
         self.local_asn == self.remote_asn
     }
+
+    /// For how long the peer may take nothing of what is sent: the SendHoldTimer of RFC 9687, with its
+    /// suggested value. It does not run with a hold time of zero.
+    #[must_use]
+    pub fn send_hold_time(&self) -> Option<Duration> {
+        self.hold_time.map(|time| SEND_HOLD_TIME_MIN.max(time * 2))
+    }
 }
 
 impl OpenRefused {
@@ -185,3 +192,6 @@ fn graceful_restart(config: &Config, circumstances: Circumstances) -> Option<Gra
         families: config.families.iter().map(|family| (family, is_forwarding(family))).collect(),
     })
 }
+
+/// RFC 9687 §6: eight minutes, or twice the hold time if that is longer.
+const SEND_HOLD_TIME_MIN: Duration = Duration::from_secs(480);

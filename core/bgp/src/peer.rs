@@ -311,7 +311,7 @@ impl Peer {
     }
 
     /// The connection on which there is a session.
-    fn established(&self) -> Option<(Direction, &Connection)> {
+    pub(crate) fn established(&self) -> Option<(Direction, &Connection)> {
         let mut connections = self.connections.iter();
         let found = connections.find(|(_, connection)| connection.established().is_some())?;
         Some((*found.0, found.1))

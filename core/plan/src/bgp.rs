@@ -12,7 +12,8 @@
 //! # Layout
 //! [`peer`], with [`timers`] and [`password`], [`bfd_profile`] and [`advertisement`] are what an operator
 //! writes; `eligible` finds which Services this node may advertise, [`routes`] what is told of them to
-//! whom, and [`plan()`] puts it together into [`Verdict`]s.
+//! whom, [`weight`] how much of the traffic this node asks for, and [`plan()`] puts it together into
+//! [`Verdict`]s.
 
 pub mod advertisement;
 pub mod bfd_profile;
@@ -22,6 +23,7 @@ pub mod peer;
 pub mod routes;
 pub mod timers;
 pub mod verdict;
+pub mod weight;
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -37,6 +39,7 @@ pub use self::peer::{BgpPeer, Endpoint, Identity, RemoteAsn, peers_of};
 pub use self::routes::{Route, Routes};
 pub use self::timers::{Timers, TimersError};
 pub use self::verdict::{Verdict, Withheld};
+pub use self::weight::Weights;
 
 use self::eligible::Eligible;
 use self::routes::Tables;
@@ -54,6 +57,8 @@ pub struct Peering {
     pub peers: BTreeMap<ObjectName, BgpPeer>,
     /// Since when this node goes, by its last plan.
     pub shutdown_since: Option<Instant>,
+    /// The weights that each peer is told, by the last plan.
+    pub weights: BTreeMap<ObjectName, Arc<Weights>>,
 }
 
 /// What this node tells its BGP peers, and why not.
@@ -66,6 +71,8 @@ pub struct Plan {
     /// Since when this node goes, for the next plan. While it does, every route is to carry the mark
     /// of RFC 8326.
     pub shutdown_since: Option<Instant>,
+    /// The weights that each peer is told, for the next plan.
+    pub weights: BTreeMap<ObjectName, Arc<Weights>>,
     /// When the same snapshot would give another plan.
     pub expires: Option<Instant>,
 }
@@ -105,7 +112,7 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
             }
         }
     }
-    let mut tables = Tables::new(&snapshot.advertisements.bgp, &peers, &eligible);
+    let mut tables = Tables::new(snapshot, &peers, &eligible);
     for one in &eligible {
         let peers = tables.peers_told(one);
         let verdict = match peers.is_empty() {
@@ -118,7 +125,8 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
         (name.clone(), Session { peer: peer.clone(), routes: tables.routes(name) })
     };
     let sessions = peers.into_iter().map(session).collect();
-    Plan { verdicts, sessions, shutdown_since, expires: withdraws.filter(|_| !is_withdrawing) }
+    let expires = withdraws.filter(|_| !is_withdrawing).into_iter().chain(tables.expires()).min();
+    Plan { verdicts, sessions, shutdown_since, weights: tables.weights(), expires }
 }
 
 /// A node that can be left alone with what it advertises.

@@ -16,13 +16,21 @@
 //! +---------------------------------------------------------------+
 //! ```
 //!
-//! Intervals are in microseconds. The authentication section is handed on unread: no session of
-//! FerroLB's uses one.
+//! Intervals are in microseconds. The authentication section is handed on unread, for whoever knows
+//! whether the session uses one: [`Section`] reads it. What the Echo function sends is an [`Echo`] in
+//! a [`Frame`].
 
 use core::num::{NonZeroU8, NonZeroU32};
 use core::time::Duration;
 
 use crate::cursor::{Reader, Truncated};
+pub use authentication::{AuthType, MD5_LENGTH, PASSWORD_MAX, Password, SHA1_LENGTH, Section, SectionError};
+pub use echo::{ECHO_PORT, Echo, Frame};
+pub use payload::Payload;
+
+mod authentication;
+mod echo;
+mod payload;
 
 /// Octets of a packet without an authentication section.
 pub const LENGTH: usize = 24;
@@ -83,6 +91,8 @@ pub struct Diagnostic(u8);
 pub struct Received<'a> {
     /// What it says.
     pub control: Control,
+    /// Its octets as they came, without what followed them in the datagram: what a digest covers.
+    pub octets: &'a [u8],
     /// The authentication section, type and length included, if there is one (A).
     pub authentication: Option<&'a [u8]>,
 }
@@ -162,9 +172,9 @@ impl Control {
         if length < minimum {
             return Err(ParseError::LengthTooShort { length, minimum });
         }
-        if usize::from(length) > payload.len() {
+        let Some(octets) = payload.get(..usize::from(length)) else {
             return Err(ParseError::LengthBeyondPayload { length, payload: payload.len() });
-        }
+        };
         let detect_mult = NonZeroU8::new(detect_mult).ok_or(ParseError::DetectMult)?;
         if is_set(MULTIPOINT) {
             return Err(ParseError::Multipoint);
@@ -194,22 +204,37 @@ impl Control {
         } else {
             None
         };
-        Ok(Received { control, authentication })
+        Ok(Received { control, octets, authentication })
     }
 
     /// The packet's octets, without an authentication section. They parse back unless Your
     /// Discriminator is missing in a state that needs it.
     #[must_use]
     pub fn emit(&self) -> [u8; LENGTH] {
+        self.header(0, LENGTH_MIN)
+    }
+
+    /// The packet's octets with an authentication section. What is to be digested is what comes
+    /// before its digest, and the key.
+    #[must_use]
+    pub fn emit_authenticated(&self, section: &Section) -> Payload {
+        let length = LENGTH_MIN.saturating_add(section.length());
+        let mut payload = Payload::from(self.header(AUTHENTICATION_PRESENT, length));
+        section.emit(&mut payload);
+        payload
+    }
+
+    fn header(&self, authentication: u8, length: u8) -> [u8; LENGTH] {
         let flag = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
         let flags = self.state.bits()
             | flag(self.is_poll, POLL)
             | flag(self.is_final, FINAL)
             | flag(self.is_control_plane_independent, CONTROL_PLANE_INDEPENDENT)
-            | flag(self.is_demand, DEMAND);
+            | flag(self.is_demand, DEMAND)
+            | authentication;
         let first = VERSION << 5 | self.diagnostic.0;
         let words = [
-            u32::from_be_bytes([first, flags, self.detect_mult.get(), LENGTH_MIN]),
+            u32::from_be_bytes([first, flags, self.detect_mult.get(), length]),
             self.my_discriminator.get(),
             self.your_discriminator.map_or(0, NonZeroU32::get),
             self.desired_min_tx.0,

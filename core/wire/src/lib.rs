@@ -7,7 +7,8 @@
 //! # Layout
 //! [`cursor`] alone takes octets apart; everything else is built on it. [`ethernet`] carries
 //! [`arp`] and, in [`ipv6`], [`ndp`]. [`mesh`] is the speakers' liveness protocol, [`bfd`] what
-//! they and routers tell each other of a path, [`bgp`] what they tell each other of routes.
+//! they and routers tell each other of a path, [`bgp`] what they tell each other of routes, [`bmp`] what
+//! a monitoring station is told of that.
 #![no_std]
 #![deny(clippy::indexing_slicing)]
 
@@ -18,6 +19,7 @@ extern crate std;
 pub mod arp;
 pub mod bfd;
 pub mod bgp;
+pub mod bmp;
 pub mod cursor;
 pub mod ethernet;
 pub mod ipv6;

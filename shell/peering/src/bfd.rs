@@ -35,6 +35,7 @@ use crate::realtime;
 use crate::wake::{self, Waker};
 
 mod driver;
+mod echo;
 mod listeners;
 mod metrics;
 mod retry;

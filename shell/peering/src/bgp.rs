@@ -10,20 +10,21 @@
 //! ```
 //!
 //! It logs nothing and decides nothing: what it cannot do is told as the error of the peer that needs
-//! it, and tried again when [`ferrolb_bgp::Peer`] wants to connect again. All connections are opened
-//! by this side; nothing listens.
+//! it, and tried again when [`ferrolb_bgp::Peer`] wants to connect again.
+//!
+//! This side opens the connections. Only where a peer may ([`TransportOptions::listen_port`]) the thread
+//! listens, and refuses whoever is not one: a node shares port 179 with other speakers.
 //!
 //! The thread ends after [`BgpHandle::leave`], or without a NOTIFICATION when the handle is dropped,
 //! as if the process had died: a peer that knows graceful restart then keeps the routes. Either way
 //! the view's senders close.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, io, thread};
+use std::{io, thread};
 
-use ferrolb_bgp::{BfdState, Config, Route};
+use ferrolb_bgp::{BfdState, Config, MonitoredPeers, Route};
 use ferrolb_vocab::{IpPrefix, ObjectName};
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
@@ -31,13 +32,18 @@ use tokio::time::timeout;
 
 use driver::Driver;
 pub use metrics::BgpMetrics;
+pub use options::{Password, TransportOptions};
 pub use status::{BgpEvent, BgpView, PeerError, PeerStatus};
 use telling::Telling;
 
+use crate::bmp::Exports;
+
 mod connection;
 mod driver;
-mod link;
+mod links;
+mod listeners;
 mod metrics;
+mod options;
 mod peer_driver;
 mod socket;
 mod status;
@@ -74,20 +80,6 @@ pub struct WantedPeer {
     pub has_restarted: bool,
 }
 
-/// What a TCP connection to a peer needs that means nothing to BGP.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransportOptions {
-    /// Time to Live or Hop Limit of what is sent: 1 for an external peer on the link, 255 for others
-    /// and where the peer checks it (RFC 5082). A change counts at once, for a session too.
-    pub ttl: NonZeroU8,
-    /// The key of TCP-MD5, RFC 2385. A change resets the session.
-    pub password: Option<Password>,
-}
-
-/// The key of TCP-MD5. It shows itself to nobody.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(Box<[u8]>);
-
 /// A running driver.
 #[derive(Debug)]
 pub struct Bgp {
@@ -105,6 +97,7 @@ pub struct Bgp {
 pub struct BgpHandle {
     wanted: watch::Sender<Wanted>,
     view: watch::Receiver<BgpView>,
+    exports: Exports,
 }
 
 /// What the driver shall do, all of it, at any time.
@@ -133,10 +126,11 @@ pub fn spawn(metrics: BgpMetrics) -> Result<Bgp, SpawnError> {
     let (view_sender, view) = watch::channel(BgpView::default());
     let (event_sender, events) = mpsc::channel(EVENTS_MAX);
     let telling = Telling::new(view_sender, event_sender, metrics);
+    let exports = telling.exports.clone();
     let driver = Driver::new(wanted_by_handle, telling);
     let run = move || runtime.block_on(driver.run());
     thread::Builder::new().name("bgp".to_owned()).spawn(run).map_err(SpawnError)?;
-    Ok(Bgp { handle: BgpHandle { wanted, view: view.clone() }, view, events })
+    Ok(Bgp { handle: BgpHandle { wanted, view: view.clone(), exports }, view, events })
 }
 
 impl BgpHandle {
@@ -146,6 +140,13 @@ impl BgpHandle {
     pub fn set_peers(&self, peers: BTreeMap<ObjectName, WantedPeer>) {
         let peers = peers.into_iter().map(|(name, peer)| (name, Arc::new(peer))).collect();
         self.wanted.send_modify(|wanted| wanted.peers = Arc::new(peers));
+    }
+
+    /// What monitoring stations are to be told of ([`crate::bmp::spawn`]), from what is new of a peer on:
+    /// to be called before [`Self::set_peers`]. While nobody asks, nothing is kept for it.
+    #[must_use]
+    pub fn monitor(&self) -> watch::Receiver<MonitoredPeers> {
+        self.exports.subscribe()
     }
 
     /// Tells all peers that this node shuts down, with a text for their operators (RFC 9003), and
@@ -160,20 +161,6 @@ impl BgpHandle {
         if timeout(LEAVE_TIMEOUT, ended).await.is_err() {
             tracing::debug!("BGP peers take longer to be left than this process has");
         }
-    }
-}
-
-impl Password {
-    /// The key of these octets.
-    #[must_use]
-    pub fn new(octets: &[u8]) -> Self {
-        Self(octets.into())
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
     }
 }
 

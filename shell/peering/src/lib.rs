@@ -7,10 +7,12 @@
 //! [`handover`] lets a speaker follow another on its node. [`liveness`] drives
 //! [`ferrolb_liveness::Mesh`], [`bfd`] drives [`ferrolb_bfd::Engine`] and [`bgp`] drives
 //! [`ferrolb_bgp::Peer`]s, each on a thread of its own: `spawn` gives a handle to say what is wanted,
-//! a view to read what is so, and events.
+//! a view to read what is so, and events. [`bmp`] drives [`ferrolb_bgp::Station`]s, which tell others of
+//! the peers.
 
 pub mod bfd;
 pub mod bgp;
+pub mod bmp;
 pub mod handover;
 pub mod liveness;
 
@@ -19,5 +21,6 @@ mod wake;
 
 pub use bfd::{Bfd, BfdConfig, BfdHandle, BfdMetrics, BfdView};
 pub use bgp::{Bgp, BgpHandle, BgpMetrics, BgpView};
+pub use bmp::{BmpConfig, BmpMetrics};
 pub use liveness::{Liveness, LivenessConfig, LivenessHandle, LivenessMetrics, LivenessView, SpawnError};
 pub use realtime::RealtimeError;

@@ -5,6 +5,7 @@ use core::num::NonZeroU32;
 
 use ferrolb_wire::bfd::ParseError;
 
+use crate::authentication::Inauthentic;
 use crate::config::Config;
 
 /// The Time to Live or Hop Limit of every packet sent: RFC 5881 §5, and what receivers over
@@ -104,12 +105,15 @@ pub enum Discarded {
         /// The least for the session.
         minimum: u8,
     },
-    /// It is authenticated, which the session does not use.
-    #[error("it is authenticated; configure the peer without BFD authentication")]
-    Authentication,
+    /// It is not authenticated as the session requires.
+    #[error(transparent)]
+    Inauthentic(#[from] Inauthentic),
     /// The session is held down by the operator.
     #[error("its session is administratively down")]
     AdminDown,
+    /// It is an Echo packet, and none that this side waits for.
+    #[error("it is no Echo packet that is waited for, but one that has come back before, or too late")]
+    Echo,
 }
 
 impl Discarded {
@@ -122,8 +126,9 @@ impl Discarded {
             Self::UnknownPeer => "unknown_peer",
             Self::Port(_) => "port",
             Self::Ttl { .. } => "ttl",
-            Self::Authentication => "authentication",
+            Self::Inauthentic(error) => error.reason(),
             Self::AdminDown => "admin_down",
+            Self::Echo => "echo",
         }
     }
 }

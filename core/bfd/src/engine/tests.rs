@@ -8,6 +8,9 @@ use core::time::Duration;
 use ferrolb_wire::bfd::{Diagnostic, Interval, State};
 use proptest::prelude::*;
 
+mod authenticated;
+mod echoing;
+
 fn at(ms: u64) -> Instant {
     Instant::from_origin(Duration::from_millis(ms))
 }
@@ -146,7 +149,7 @@ fn discarded_packets_are_counted_by_reason() {
     let refused = [
         (from, good[..20].to_vec(), "length_beyond_payload"),
         (from, other_version.to_vec(), "version"),
-        (from, authenticated, "authentication"),
+        (from, authenticated, "authentication_unexpected"),
         (from, packet(State::Down, Some(6)).emit().to_vec(), "unknown_discriminator"),
         (arrival(single(9, "192.0.2.1")), packet(State::Down, None).emit().to_vec(), "unknown_peer"),
         (arrival(multi("192.0.2.9", "192.0.2.1")), good.to_vec(), "port"),
@@ -266,6 +269,8 @@ fn every_reason_to_refuse_a_session_says_what_to_do() {
 enum Op {
     Octets(u8, Vec<u8>),
     Packet(u8, u8, u8, [u32; 5]),
+    Echo(u8, u8, Vec<u8>),
+    AllowEcho(u32),
     Timeout(u64),
     Configure(u32, u32, u8, bool),
     Disable(u32),
@@ -282,6 +287,9 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (any::<u8>(), any::<Vec<u8>>()).prop_map(|(from, octets)| Op::Octets(from, octets)),
         8 => (any::<u8>(), any::<u8>(), 0_u8..6, words)
             .prop_map(|(from, flags, mult, words)| Op::Packet(from, flags, mult, words)),
+        2 => (any::<u8>(), 252_u8.., any::<Vec<u8>>())
+            .prop_map(|(from, ttl, octets)| Op::Echo(from, ttl, octets)),
+        1 => local_discr().prop_map(Op::AllowEcho),
         5 => (0_u64..2_000).prop_map(Op::Timeout),
         1 => (local_discr(), 10_u32..2_000, 1_u8..4, any::<bool>())
             .prop_map(|(of, tx, mult, passive)| Op::Configure(of, tx, mult, passive)),
@@ -313,15 +321,25 @@ fn apply(engine: &mut Engine, op: Op, now: &mut Instant) {
             octets.extend(words.iter().flat_map(|word| word.to_be_bytes()));
             engine.handle_packet(come(from), &octets, *now).ok();
         }
+        Op::Echo(from, ttl, octets) => {
+            engine.handle_echo(Arrival { ttl, ..come(from) }, &octets).ok();
+        }
+        Op::AllowEcho(of) => {
+            engine.allow_echo(discr(of), *now);
+        }
         Op::Timeout(later) => {
             *now = *now + Duration::from_millis(later);
             engine.handle_timeout(*now);
         }
         Op::Configure(of, tx, mult, is_passive) => {
             let interval = Interval::from_millis(tx);
-            let timing = Timing::new(interval, interval, NonZeroU8::new(mult).unwrap()).unwrap();
+            let mut timing = Timing::new(interval, interval, NonZeroU8::new(mult).unwrap()).unwrap();
+            if mult > 1 {
+                timing = timing.with_echo(interval).unwrap();
+            }
             let role = if is_passive { Role::Passive } else { Role::Active };
-            engine.set_config(discr(of), Config { timing, role, minimum_ttl: 200 }, *now);
+            let config = Config { timing, role, minimum_ttl: 200, authentication: None };
+            engine.set_config(discr(of), config, *now);
         }
         Op::Disable(of) => {
             engine.disable(discr(of), *now);
@@ -348,6 +366,15 @@ proptest! {
             }
             while let Some((of, _)) = engine.poll_event() {
                 prop_assert!(engine.session(of).is_some());
+            }
+            while let Some(echo) = engine.poll_echo() {
+                prop_assert_eq!(engine.session(echo.session).map(Session::state), Some(State::Up));
+                // One of three comes back.
+                if echo.sequence % 3 == 0 {
+                    let back = Arrival { path: echo.path, ttl: ECHO_TTL };
+                    let arrived = engine.handle_echo(back, &echo.payload());
+                    prop_assert_eq!(arrived, Ok(EchoArrived::Returned(echo.session)));
+                }
             }
             let due = engine.sessions().filter_map(|(_, session)| session.poll_timeout());
             prop_assert_eq!(engine.poll_timeout().map(|(due, _)| due), due.map(|(due, _)| due).min());

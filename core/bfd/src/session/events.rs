@@ -27,6 +27,8 @@ pub enum Event {
 pub enum DownReason {
     /// The peer was silent for the Detection Time.
     DetectionTimeExpired,
+    /// As many Echo packets in a row as Detect Mult says did not come back.
+    EchoFailed,
     /// The peer says that its session is down.
     NeighborDown {
         /// Why, by its own account.
@@ -52,7 +54,7 @@ impl DownReason {
     #[must_use]
     pub const fn is_failure(self) -> bool {
         match self {
-            Self::DetectionTimeExpired | Self::NeighborDown { .. } => true,
+            Self::DetectionTimeExpired | Self::EchoFailed | Self::NeighborDown { .. } => true,
             Self::NeighborAdminDown | Self::AdminDown => false,
         }
     }
@@ -62,6 +64,7 @@ impl DownReason {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::DetectionTimeExpired => "detection_time_expired",
+            Self::EchoFailed => "echo_failed",
             Self::NeighborDown { .. } => "neighbor_down",
             Self::NeighborAdminDown => "neighbor_admin_down",
             Self::AdminDown => "admin_down",
@@ -76,4 +79,6 @@ pub enum Timer {
     Transmit,
     /// When the peer has been silent for too long unless it is heard before.
     Detection,
+    /// When to send the next Echo packet, or to miss those before it.
+    Echo,
 }

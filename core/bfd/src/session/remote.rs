@@ -17,6 +17,7 @@ pub(super) struct Remote {
     pub(super) detect_mult: NonZeroU8,
     pub(super) desired_min_tx: Interval,
     pub(super) required_min_rx: Interval,
+    pub(super) required_min_echo_rx: Interval,
 }
 
 impl Remote {
@@ -30,6 +31,7 @@ impl Remote {
             detect_mult: packet.detect_mult,
             desired_min_tx: packet.desired_min_tx,
             required_min_rx: packet.required_min_rx,
+            required_min_echo_rx: packet.required_min_echo_rx,
         }
     }
 }

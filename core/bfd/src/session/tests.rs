@@ -2,8 +2,10 @@ use super::*;
 use crate::config::Timing;
 use alloc::vec::Vec;
 use core::num::NonZeroU8;
+use core::time::Duration;
 
 mod admin;
+mod echoing;
 mod negotiating;
 mod property;
 mod sending;

@@ -6,9 +6,9 @@ use std::num::{NonZeroU8, NonZeroU32};
 use std::ops::Range;
 use std::time::Duration;
 
-use ferrolb_bfd::{Arrival, Config, Engine, Event, Path, Session, TTL, Timing};
+use ferrolb_bfd::{Arrival, Config, ECHO_TTL, EchoArrived, Engine, Event, Path, Session, TTL, Timing};
 use ferrolb_vocab::Instant;
-use ferrolb_wire::bfd::{Control, Interval, LENGTH, State};
+use ferrolb_wire::bfd::{Control, Interval, State};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -72,8 +72,11 @@ pub(crate) const BOTH: [End; 2] = [End::A, End::B];
 
 struct Packet {
     to: End,
+    /// As it arrives.
     path: Path,
-    payload: [u8; LENGTH],
+    ttl: u8,
+    is_echo: bool,
+    payload: Vec<u8>,
 }
 
 /// An event, and the session's detection time before the input that caused it.
@@ -93,6 +96,8 @@ pub(crate) struct Link {
     pub(crate) is_ordered: bool,
     /// Ends whose packets are lost.
     pub(crate) cut: BTreeSet<End>,
+    /// Ends that loop back no Echo packets.
+    pub(crate) swallowing: BTreeSet<End>,
     pub(crate) engines: BTreeMap<End, Engine>,
     /// Ends whose process is stopped, with what waits in its socket.
     stopped: BTreeMap<End, Vec<Packet>>,
@@ -116,6 +121,7 @@ impl Link {
             delay_us: 50..1_000,
             is_ordered: false,
             cut: BTreeSet::new(),
+            swallowing: BTreeSet::new(),
             engines: BOTH.map(|end| (end, Engine::default())).into(),
             stopped: BTreeMap::new(),
             under_way: BTreeMap::new(),
@@ -146,6 +152,11 @@ impl Link {
     /// `end` begins a session with the other end over `interface`.
     pub(crate) fn begin(&mut self, end: End, interface: u32, config: Config) -> NonZeroU32 {
         self.begin_over(end, Path::SingleHop { interface, peer: end.other().address() }, config)
+    }
+
+    /// The driver of `end` can send Echo packets and loop back the other end's.
+    pub(crate) fn allow_echo(&mut self, end: End) {
+        self.change_each(end, Engine::allow_echo);
     }
 
     /// `end` begins a session with the other end over several hops.
@@ -190,7 +201,15 @@ impl Link {
                 Path::SingleHop { interface, .. } => Path::SingleHop { interface, peer: end.address() },
                 Path::Multihop { local, peer } => Path::Multihop { local: peer, peer: local },
             };
-            self.send(Packet { to: end.other(), path, payload: transmit.payload });
+            let payload = transmit.payload.to_vec();
+            self.send(Packet { to: end.other(), path, ttl: TTL, is_echo: false, payload });
+        }
+        while let Some(echo) = self.engines.get_mut(&end).unwrap().poll_echo() {
+            let Path::SingleHop { interface, .. } = echo.path else { panic!("over several hops") };
+            // It goes to the sender's own address, by way of the other end.
+            let path = Path::SingleHop { interface, peer: end.address() };
+            let payload = echo.payload().to_vec();
+            self.send(Packet { to: end.other(), path, ttl: TTL, is_echo: true, payload });
         }
         while let Some((session, event)) = self.engines.get_mut(&end).unwrap().poll_event() {
             self.told.push(Told { end, session, event });
@@ -269,8 +288,19 @@ impl Link {
     }
 
     fn deliver(&mut self, packet: &Packet) {
+        let arrival = Arrival { path: packet.path, ttl: packet.ttl };
+        if packet.is_echo {
+            let engine = self.engines.get_mut(&packet.to).unwrap();
+            let arrived = engine.handle_echo(arrival, &packet.payload);
+            if let Ok(EchoArrived::LoopBack(_)) = arrived
+                && !self.swallowing.contains(&packet.to)
+            {
+                let payload = packet.payload.clone();
+                self.send(Packet { to: packet.to.other(), ttl: ECHO_TTL, payload, ..*packet });
+            }
+            return;
+        }
         let mut taken = None;
-        let arrival = Arrival { path: packet.path, ttl: TTL };
         self.change(packet.to, |engine, now| {
             taken = engine.handle_packet(arrival, &packet.payload, now).ok();
         });

@@ -3,6 +3,8 @@
 //! Everything follows from the seed; a failing assertion prints it.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "the harness of tests is a test")]
 
+mod authenticated;
 mod changes;
+mod echoing;
 mod life;
 mod link;

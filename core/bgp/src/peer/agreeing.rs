@@ -31,7 +31,7 @@ impl Peer {
             return self.end_for_collision(direction, now);
         }
         let Some(connection) = self.connections.get_mut(&direction) else { return };
-        connection.phase = Phase::OpenConfirm(Box::new(Agreed { received, negotiated }));
+        connection.phase = Phase::OpenConfirm(Box::new(Agreed { received, negotiated, body: body.into() }));
         // With a hold time of zero there is no HoldTimer, but the KEEPALIVE that is owed must come
         // all the same: the time for the OPEN goes on.
         if connection.negotiated().is_some_and(|negotiated| negotiated.hold_time.is_some()) {

@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
-use core::num::NonZeroU32;
 
 use ferrolb_vocab::{IpFamily, NodeName, ObjectName, ServiceKey};
 
@@ -21,9 +20,9 @@ pub(super) struct Eligible<'a> {
     pub(super) service: &'a Service,
     /// What it is advertised by, at least one, in the order of their names.
     pub(super) advertisements: Vec<Named<'a>>,
-    /// Under policy Local, how many endpoints of the node share what comes to it; at least one, since
-    /// where none is ready the ones that terminate serve.
-    pub(super) local_endpoints: Option<NonZeroU32>,
+    /// Under policy Local, how many endpoints of the node are ready; where none is, the ones that
+    /// terminate serve.
+    pub(super) ready_endpoints: Option<u32>,
 }
 
 impl<'a> Eligible<'a> {
@@ -43,15 +42,14 @@ impl<'a> Eligible<'a> {
         if node.excluded {
             return Err(Withheld::NodeExcluded);
         }
-        let local_endpoints = match service.traffic_policy {
+        let ready_endpoints = match service.traffic_policy {
             TrafficPolicy::Cluster if service.endpoints.any => None,
             TrafficPolicy::Cluster => return Err(Withheld::NoServingEndpoint),
             TrafficPolicy::Local => {
-                let ready = service.endpoints.nodes.get(name).ok_or(Withheld::NoLocalEndpoint)?;
-                Some(NonZeroU32::new(*ready).unwrap_or(NonZeroU32::MIN))
+                Some(*service.endpoints.nodes.get(name).ok_or(Withheld::NoLocalEndpoint)?)
             }
         };
-        Ok(Self { key, service, advertisements, local_endpoints })
+        Ok(Self { key, service, advertisements, ready_endpoints })
     }
 
     /// Whether the peer is told any of it.

@@ -17,6 +17,7 @@ mod attributes;
 mod going;
 mod selection;
 mod together;
+mod weights;
 
 const NAMESPACE: &str = "metallb-system";
 
@@ -90,6 +91,7 @@ fn cluster(me: &str) -> Snapshot {
         peering: Peering {
             peers: [(named("tor-a"), peer("192.0.2.1")), (named("tor-b"), peer("192.0.2.2"))].into(),
             shutdown_since: None,
+            weights: BTreeMap::new(),
         },
     }
 }
@@ -195,6 +197,11 @@ fn the_weights_of_services_behind_a_prefix_add_up_unless_one_is_for_all_nodes() 
         &mut snapshot,
         &[("all", &BgpAdvertisement::default()), ("again", &BgpAdvertisement::default())],
     );
+    assert_eq!(told(&snapshot, "tor-a"), ["198.51.100.10/32 weighs 5"]);
+    // Of this one only endpoints that terminate are left.
+    let mut going = web(&mut snapshot).clone();
+    going.endpoints.nodes = [("c".into(), 0)].into();
+    snapshot.services.insert(service_key("going"), going);
     assert_eq!(told(&snapshot, "tor-a"), ["198.51.100.10/32 weighs 5"]);
     snapshot.services.insert(service_key("everywhere"), service(&["198.51.100.10"]));
     assert_eq!(told(&snapshot, "tor-a"), ["198.51.100.10/32"]);

@@ -40,7 +40,7 @@ fn parse(octets: &[u8]) -> Result<Control, ParseError> {
 #[test]
 fn the_octets_are_those_of_rfc5880_4_1() {
     assert_eq!(up().emit(), UP);
-    assert_eq!(Control::parse(&UP), Ok(Received { control: up(), authentication: None }));
+    assert_eq!(Control::parse(&UP), Ok(Received { control: up(), octets: &UP, authentication: None }));
 }
 
 #[test]
@@ -140,7 +140,8 @@ fn what_follows_the_length_is_ignored_and_authentication_is_handed_on() {
     authenticated[1] |= 0x04;
     authenticated[3] = 29;
     let received = Control::parse(&authenticated).unwrap();
-    assert_eq!(received, Received { control: up(), authentication: Some(&[4, 5, 9, 8, 7]) });
+    let octets = &authenticated[..29];
+    assert_eq!(received, Received { control: up(), octets, authentication: Some(&[4, 5, 9, 8, 7]) });
 }
 
 #[test]
@@ -179,7 +180,8 @@ proptest! {
     #[test]
     fn what_is_emitted_parses_back(control in control()) {
         let octets = control.emit();
-        prop_assert_eq!(Control::parse(&octets), Ok(Received { control, authentication: None }));
+        let received = Received { control, octets: &octets, authentication: None };
+        prop_assert_eq!(Control::parse(&octets), Ok(received));
     }
 
     #[test]

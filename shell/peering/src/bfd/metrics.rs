@@ -20,6 +20,7 @@ pub struct BfdMetrics {
     session_up: Family<SessionLabels, Gauge>,
     detection_time: Family<SessionLabels, Gauge<f64, AtomicU64>>,
     packets: Family<PacketLabels, Counter>,
+    echo_packets: Family<PacketLabels, Counter>,
     send_errors: Family<SessionLabels, Counter>,
     transitions: Family<TransitionLabels, Counter>,
     drops: Family<DropLabels, Counter>,
@@ -35,6 +36,9 @@ pub(super) struct SessionMetrics {
     detection_time: Gauge<f64, AtomicU64>,
     sent: Counter,
     received: Counter,
+    echo_sent: Counter,
+    echo_returned: Counter,
+    echo_looped_back: Counter,
     send_errors: Counter,
     transitions: Family<TransitionLabels, Counter>,
 }
@@ -70,11 +74,14 @@ struct DropLabels {
 
 const SENT: &str = "sent";
 const RECEIVED: &str = "received";
+const RETURNED: &str = "returned";
+const LOOPED_BACK: &str = "looped_back";
 
 /// Where a session can go, and why.
-const TRANSITIONS: [(&str, &str); 5] = [
+const TRANSITIONS: [(&str, &str); 6] = [
     ("up", ""),
     ("down", DownReason::DetectionTimeExpired.reason()),
+    ("down", DownReason::EchoFailed.reason()),
     ("down", DownReason::NeighborDown { diagnostic: Diagnostic::NONE }.reason()),
     ("down", DownReason::NeighborAdminDown.reason()),
     ("down", DownReason::AdminDown.reason()),
@@ -99,6 +106,11 @@ impl BfdMetrics {
             "ferrolb_bfd_packets",
             "BFD packets sent to and accepted from a peer",
             metrics.packets.clone(),
+        );
+        registry.register(
+            "ferrolb_bfd_echo_packets",
+            "BFD Echo packets sent, come back in time, and sent back for a peer",
+            metrics.echo_packets.clone(),
         );
         registry.register(
             "ferrolb_bfd_send_errors",
@@ -130,6 +142,9 @@ impl BfdMetrics {
         let packets = |direction| {
             self.packets.get_or_create_owned(&PacketLabels { session: labels.clone(), direction })
         };
+        let echo_packets = |direction| {
+            self.echo_packets.get_or_create_owned(&PacketLabels { session: labels.clone(), direction })
+        };
         for (to, reason) in TRANSITIONS {
             // Now, and not when the session leaves Up: a new label waits for whoever scrapes.
             self.transitions.get_or_create_owned(&TransitionLabels { session: labels.clone(), to, reason });
@@ -139,6 +154,9 @@ impl BfdMetrics {
             detection_time: self.detection_time.get_or_create_owned(&labels),
             sent: packets(SENT),
             received: packets(RECEIVED),
+            echo_sent: echo_packets(SENT),
+            echo_returned: echo_packets(RETURNED),
+            echo_looped_back: echo_packets(LOOPED_BACK),
             send_errors: self.send_errors.get_or_create_owned(&labels),
             transitions: self.transitions.clone(),
             labels,
@@ -153,6 +171,9 @@ impl BfdMetrics {
         }
         for direction in [SENT, RECEIVED] {
             self.packets.remove(&PacketLabels { session: session.clone(), direction });
+        }
+        for direction in [SENT, RETURNED, LOOPED_BACK] {
+            self.echo_packets.remove(&PacketLabels { session: session.clone(), direction });
         }
         self.session_up.remove(&session);
         self.detection_time.remove(&session);
@@ -188,6 +209,9 @@ impl SessionMetrics {
         self.detection_time.set(detection_time.as_secs_f64());
         raise(&self.sent, counts.sent);
         raise(&self.received, counts.received);
+        raise(&self.echo_sent, counts.echo_sent);
+        raise(&self.echo_returned, counts.echo_returned);
+        raise(&self.echo_looped_back, counts.echo_looped_back);
         raise(&self.send_errors, counts.send_errors);
     }
 

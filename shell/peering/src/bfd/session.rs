@@ -9,6 +9,7 @@ use ferrolb_wire::bfd::{Diagnostic, State};
 use nix::errno::Errno;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use super::echo::Neighbor;
 use super::metrics::SessionMetrics;
 use super::retry::Retry;
 use super::sender::Sender;
@@ -38,6 +39,8 @@ pub(super) struct Running {
     pub(super) local_discr: NonZeroU32,
     pub(super) path: Path,
     pub(super) sender: Sender,
+    /// Where Echo packets go; `None` before the peer's frames were seen.
+    pub(super) neighbor: Option<Neighbor>,
     /// Why the last packet was not sent.
     pub(super) send_error: Option<Errno>,
     /// When it has told its peer for long enough that it ends.
@@ -97,6 +100,7 @@ impl Session {
             tx_interval: core.and_then(ferrolb_bfd::Session::tx_interval),
             rx_interval: core.and_then(ferrolb_bfd::Session::rx_interval),
             detection_time: core.and_then(ferrolb_bfd::Session::detection_time),
+            echo_interval: core.and_then(ferrolb_bfd::Session::echo_interval),
             up_since: self.up_since,
             down: self.down,
             counts: self.counts,

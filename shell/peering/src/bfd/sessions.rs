@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ferrolb_bfd::{Config, Engine, Path};
 use ferrolb_vocab::Instant;
 
+use super::echo::EchoSocket;
 use super::listeners::{Listeners, Port};
 use super::metrics::BfdMetrics;
 use super::retry::Retry;
@@ -16,6 +17,7 @@ use super::session::{Running, Session, farewell, random};
 use super::{BfdConfig, BfdView, SHARED_INTERVAL_MIN, SessionError, SessionPath, SessionStatus};
 use crate::realtime::RealtimeError;
 
+mod echo;
 mod packets;
 
 /// The engine, and the sockets that it is driven with.
@@ -26,6 +28,7 @@ pub(super) struct Sessions {
     metrics: BfdMetrics,
     engine: Engine,
     listeners: Listeners,
+    echo: EchoSocket,
     sessions: BTreeMap<SessionPath, Session>,
     /// Of those that run: whose a discriminator is.
     names: BTreeMap<NonZeroU32, SessionPath>,
@@ -56,6 +59,7 @@ impl Sessions {
             metrics,
             engine: Engine::default(),
             listeners: Listeners::new(config),
+            echo: EchoSocket::new(config.single_hop_port),
             sessions: BTreeMap::new(),
             names: BTreeMap::new(),
             paths: BTreeSet::new(),
@@ -108,6 +112,7 @@ impl Sessions {
         self.end_farewells(now);
         let needed = self.sessions.keys().map(Port::of).collect();
         self.listeners.set_needed(&needed, now);
+        self.prepare_echo(now);
         let listeners = &self.listeners;
         let is_due = |path: &SessionPath, session: &Session| {
             session.is_pending() && session.retry.due() <= now && listeners.is_open(Port::of(path))
@@ -142,7 +147,7 @@ impl Sessions {
 
     /// What becomes readable when packets have come.
     pub(super) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.listeners.fds()
+        self.listeners.fds().chain(self.echo.fd())
     }
 
     /// How the wanted sessions are.
@@ -161,11 +166,13 @@ impl Sessions {
     }
 
     fn status(&self, path: &SessionPath, session: &Session) -> SessionStatus {
-        let status = session.status(self.core(session));
-        match self.listeners.error(Port::of(path)) {
-            Some(error) => SessionStatus { error: Some(error), ..status },
-            None => status,
+        let mut status = session.status(self.core(session));
+        if let Some(error) = self.listeners.error(Port::of(path)) {
+            status.error = Some(error);
+        } else if status.error.is_none() && echo::is_echo_wanted(path, session) {
+            status.error = self.echo.error();
         }
+        status
     }
 
     /// What the engine says of a session that runs.
@@ -187,8 +194,14 @@ impl Sessions {
         self.names.insert(local_discr, path.clone());
         self.paths.insert(engine_path);
         if let Some(session) = self.sessions.get_mut(path) {
-            let running = Running { local_discr, path: engine_path, sender, send_error: None, ends: None };
-            session.running = Some(running);
+            session.running = Some(Running {
+                local_discr,
+                path: engine_path,
+                sender,
+                neighbor: None,
+                send_error: None,
+                ends: None,
+            });
         }
         Ok(())
     }
@@ -225,13 +238,15 @@ impl Sessions {
             Some(running) => running.ends,
             None => self.listeners.is_open(Port::of(path)).then(|| session.retry.due()),
         });
-        sessions.chain(self.listeners.next_retry()).min()
+        sessions.chain(self.listeners.next_retry()).chain(self.echo.next_retry()).min()
     }
 }
 
 /// A thread that shares its processor keeps no short intervals.
 fn check(config: Config, refused: Option<RealtimeError>) -> Result<(), SessionError> {
-    let interval = config.timing.desired_min_tx().min(config.timing.required_min_rx());
+    let timing = config.timing;
+    let interval = timing.desired_min_tx().min(timing.required_min_rx());
+    let interval = timing.echo().map_or(interval, |echo| interval.min(echo));
     match refused {
         Some(source) if interval < SHARED_INTERVAL_MIN => Err(SessionError::Interval { interval, source }),
         Some(_) | None => Ok(()),

@@ -44,6 +44,8 @@ pub struct SessionStatus {
     pub rx_interval: Option<Interval>,
     /// How long the peer may be silent; `None` while it is not heard.
     pub detection_time: Option<Duration>,
+    /// How often this side sends Echo packets, jitter aside; `None` while none go.
+    pub echo_interval: Option<Interval>,
     /// Since when it is Up, on the clock of [`ferrolb_telemetry::clock`].
     pub up_since: Option<Instant>,
     /// Why it left Up last; `None` if it never did.
@@ -62,8 +64,14 @@ pub struct Counts {
     pub sent: u64,
     /// Packets taken, without those that were discarded.
     pub received: u64,
-    /// Packets that the system refused to send.
+    /// Packets that the system refused to send, of either kind.
     pub send_errors: u64,
+    /// Echo packets sent.
+    pub echo_sent: u64,
+    /// Echo packets of this side's that came back in time.
+    pub echo_returned: u64,
+    /// Echo packets of the peer's that were sent back.
+    pub echo_looped_back: u64,
     /// How often it came Up.
     pub ups: u64,
     /// How often it left Up.
@@ -142,6 +150,11 @@ pub enum SessionError {
     /// A packet was not sent.
     #[error("sending a BFD packet was refused")]
     Send(#[source] Errno),
+    /// There is no socket for Echo packets; the session runs without them.
+    #[error(
+        "a packet socket for BFD Echo packets was refused; give the speaker CAP_NET_RAW or turn echo mode off"
+    )]
+    Echo(#[source] Errno),
     /// There is no randomness for the discriminator.
     #[error("the system gives no random octets")]
     Random,
@@ -163,6 +176,7 @@ impl SessionError {
             Self::Local { .. } => "LocalAddressUnusable",
             Self::SourcePort(_) => "NoSourcePort",
             Self::Send(_) => "SendRefused",
+            Self::Echo(_) => "EchoUnusable",
             Self::Random => "NoRandomness",
             Self::Add(AddError::PathTaken) => "PeerTaken",
             Self::Add(AddError::DiscriminatorTaken) => "DiscriminatorTaken",

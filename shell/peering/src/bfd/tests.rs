@@ -1,12 +1,14 @@
 use super::*;
-use ferrolb_bfd::{DownReason, Event, Timing};
-use ferrolb_wire::bfd::{Control, Diagnostic, State};
+use ferrolb_bfd::{Authentication, DownReason, Event, Key, Timing};
+use ferrolb_wire::bfd::{AuthType, Control, Diagnostic, State};
 use nix::errno::Errno;
 use prometheus_client::registry::Registry;
 use std::net::{SocketAddr, UdpSocket};
 use std::num::{NonZeroU8, NonZeroU32};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
+
+mod echoing;
 
 /// Beyond any time that sessions may take on a busy machine, so that a hanging test ends.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -327,6 +329,24 @@ async fn a_port_in_use_is_told_with_what_to_do_and_used_once_it_is_free() {
     let mut two = Host::start(segment, &back, 1, patient());
     drop(occupant);
     assert_eq!(one.comes_up(&there).await.error, None);
+    two.comes_up(&back).await;
+}
+
+#[tokio::test]
+async fn sessions_with_one_secret_come_up_and_a_stranger_is_discarded_and_counted() {
+    let segment = Segment::new();
+    let (there, back) = (segment.path(0, 1), segment.path(1, 0));
+    let secret = |secret: &[u8]| {
+        let key = Key::new(1, secret).unwrap();
+        let authentication = Authentication::new(AuthType::MeticulousKeyedSha1, key, None).unwrap();
+        Config { authentication: Some(authentication), ..patient() }
+    };
+    let mut one = Host::start(segment, &there, 0, secret(b"secret"));
+    let mut two = Host::start(segment, &back, 1, secret(b"another"));
+    two.shows("ferrolb_bfd_drops_total{reason=\"authentication_mismatch\"}").await;
+    assert_eq!(two.bfd.view.borrow().sessions[&back].state, State::Down);
+    two.want(&back, secret(b"secret"));
+    one.comes_up(&there).await;
     two.comes_up(&back).await;
 }
 

@@ -2,16 +2,15 @@
 
 use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
-use std::num::NonZeroU8;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ferrolb_bgp::ConnectionId;
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::socket;
+use super::{PeerError, TransportOptions};
 
 /// How long a connection that is closed may take to be written out, and then the peer to close its
 /// side.
@@ -20,8 +19,9 @@ const FAREWELL_TIME: Duration = Duration::from_secs(1);
 /// Octets on their way to a peer and back.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) id: ConnectionId,
     stream: TcpStream,
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
     /// What was sent and not yet written: one batch of UPDATEs and some KEEPALIVEs, as the core sends
     /// no more before [`Self::take_writable`].
     unwritten: Vec<u8>,
@@ -32,19 +32,19 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) const fn new(id: ConnectionId, stream: TcpStream) -> Self {
-        Self { id, stream, unwritten: Vec::new(), has_sent: false, is_broken: false }
+    /// # Errors
+    /// It is open no more.
+    pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
+        let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
+        Ok(Self { stream, local, remote, unwritten: Vec::new(), has_sent: false, is_broken: false })
     }
 
-    /// Waits until there is something to read, or what waits can be written.
-    pub(super) async fn ready(&self) {
-        let interest = if self.unwritten.is_empty() {
-            Interest::READABLE
-        } else {
-            Interest::READABLE.add(Interest::WRITABLE)
-        };
+    /// Whether there is something to read, or what waits can be written; the task is woken when there is.
+    pub(super) fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()> {
         // Refused or not: what can be done is found by doing it.
-        self.stream.ready(interest).await.ok();
+        let is_readable = self.stream.poll_read_ready(context).is_ready();
+        let is_writable = !self.unwritten.is_empty() && self.stream.poll_write_ready(context).is_ready();
+        if is_readable || is_writable { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Reads what has come; nothing means that the peer has closed its side.
@@ -101,9 +101,15 @@ impl Connection {
         is_writable
     }
 
-    /// Changes the Time to Live of what is sent from now on.
-    pub(super) fn set_ttl(&self, remote: SocketAddr, ttl: NonZeroU8) -> io::Result<()> {
-        socket::set_ttl(&SockRef::from(&self.stream), remote, ttl)
+    /// Takes on these options, from now on.
+    pub(super) fn apply(&self, options: &TransportOptions) -> Result<(), PeerError> {
+        options.apply(&SockRef::from(&self.stream), self.remote.ip())
+    }
+
+    /// Has TCP end the connection once nothing of what was written has been acknowledged for so long, or
+    /// when it finds right (`None`): it sees what the core cannot, whose SendHoldTimer ends with the write.
+    pub(super) fn set_send_hold_time(&self, time: Option<Duration>) -> io::Result<()> {
+        SockRef::from(&self.stream).set_tcp_user_timeout(time)
     }
 
     /// Writes out what waits and closes this side, so that the peer reads all of it; what the peer
@@ -137,17 +143,15 @@ impl Connection {
         SockRef::from(&self.stream).peek(&mut octet).is_ok_and(|length| length > 0)
     }
 
-    /// The Time to Live of what is sent over IPv4.
-    pub(super) fn ttl(&self) -> u32 {
-        SockRef::from(&self.stream).ttl_v4().unwrap()
+    /// The system's end of it.
+    pub(super) fn socket(&self) -> SockRef<'_> {
+        SockRef::from(&self.stream)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bgp::tests::router::wanted;
-    use ferrolb_bgp::Peer;
     use std::time::Instant;
     use tokio::net::TcpListener;
 
@@ -156,8 +160,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stream, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let id = Peer::new(wanted(address).config, 1).next_connection();
-        (Connection::new(id, stream.unwrap()), accepted.unwrap().0)
+        (Connection::new(stream.unwrap()).unwrap(), accepted.unwrap().0)
     }
 
     #[tokio::test]

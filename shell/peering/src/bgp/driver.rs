@@ -1,50 +1,83 @@
 //! Which peers there are: the thread's first task, which starts and ends those of the peers.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use ferrolb_bgp::Stop;
-use ferrolb_vocab::ObjectName;
-use tokio::sync::watch;
+use ferrolb_telemetry::clock;
+use ferrolb_vocab::{Instant, ObjectName};
+use ferrolb_wire::bgp::{Cease, Notification};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep_until;
 
+use super::connection::Connection;
+use super::listeners::{Accepted, Listeners};
 use super::peer_driver::PeerDriver;
 use super::telling::Telling;
-use super::{Leaving, Wanted, WantedPeer};
+use super::{Leaving, PeerError, Wanted, WantedPeer};
+
+/// Connections of a peer's that its task has not taken: it has use for one. Beyond it they are dropped, and
+/// counted with reason `connection_queue`.
+const ACCEPTED_MAX: usize = 2;
+
+/// Connections of others that are told at the same time that they are not wanted. Beyond it they are dropped;
+/// all are counted with reason `unknown_peer`.
+const STRANGERS_MAX: usize = 16;
 
 /// The tasks of the peers, and what each is told.
 #[derive(Debug)]
 pub(super) struct Driver {
     wanted: watch::Receiver<Wanted>,
     /// Those that are wanted, and those that say farewell.
-    peers: BTreeMap<ObjectName, watch::Sender<Want>>,
+    peers: BTreeMap<ObjectName, Told>,
     tasks: JoinSet<()>,
+    listeners: Listeners,
+    strangers: JoinSet<()>,
     telling: Telling,
+}
+
+/// What a peer's task is told.
+#[derive(Debug)]
+struct Told {
+    want: watch::Sender<Want>,
+    accepted: mpsc::Sender<TcpStream>,
 }
 
 /// What is wanted of a peer's task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Want {
-    /// A session like this.
-    Session(Arc<WantedPeer>),
+    /// A session like this; and why the peer cannot connect, if it is to.
+    Session(Arc<WantedPeer>, Option<PeerError>),
     /// To say farewell and end.
     End(Stop),
 }
 
 impl Driver {
     pub(super) fn new(wanted: watch::Receiver<Wanted>, telling: Telling) -> Self {
-        Self { wanted, peers: BTreeMap::new(), tasks: JoinSet::new(), telling }
+        Self {
+            wanted,
+            peers: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            listeners: Listeners::default(),
+            strangers: JoinSet::new(),
+            telling,
+        }
     }
 
     /// Runs until all peers have been left, if that is wanted, or the handle is gone.
     pub(super) async fn run(mut self) {
         loop {
             let wanted = self.wanted.borrow_and_update().clone();
+            self.listeners.follow(&wanted.peers, clock::now());
             self.follow(&wanted);
             if wanted.leaving.is_some() && self.tasks.is_empty() {
                 return;
             }
+            let retry = self.listeners.next_retry();
             tokio::select! {
                 changed = self.wanted.changed() => {
                     if changed.is_err() {
@@ -52,6 +85,13 @@ impl Driver {
                     }
                 }
                 Some(ended) = self.tasks.join_next() => self.note_ended(ended),
+                accepted = self.listeners.accept() => {
+                    if let Some(accepted) = accepted {
+                        self.pass_on(&wanted, accepted);
+                    }
+                }
+                Some(_refused) = self.strangers.join_next() => {}
+                () = sleep_to(retry) => {}
             }
         }
     }
@@ -64,18 +104,38 @@ impl Driver {
         };
         for (name, told) in &self.peers {
             if !wanted.peers.contains_key(name) {
-                tell(told, Want::End(stop.clone()));
+                told.tell(Want::End(stop.clone()));
             }
         }
         for (name, peer) in &*wanted.peers {
+            let want = Want::Session(Arc::clone(peer), self.listeners.error(peer));
             if let Some(told) = self.peers.get(name) {
-                tell(told, Want::Session(Arc::clone(peer)));
+                told.tell(want);
                 continue;
             }
-            let (sender, receiver) = watch::channel(Want::Session(Arc::clone(peer)));
-            let driver = PeerDriver::new(name.clone(), peer, receiver, self.telling.clone());
+            let (want, to_follow) = watch::channel(want);
+            let (accepted, to_take) = mpsc::channel(ACCEPTED_MAX);
+            let driver = PeerDriver::new(name.clone(), peer, to_follow, to_take, self.telling.clone());
             self.tasks.spawn(driver.run());
-            self.peers.insert(name.clone(), sender);
+            self.peers.insert(name.clone(), Told { want, accepted });
+        }
+    }
+
+    /// Hands a connection to the peer that it is of. Who is no peer is told so: RFC 4486 §4.
+    fn pass_on(&mut self, wanted: &Wanted, accepted: Accepted) {
+        let peer = wanted.peers.iter().find(|(_, peer)| accepted.is_of(peer));
+        if let Some(told) = peer.and_then(|(name, _)| self.peers.get(name)) {
+            if told.accepted.try_send(accepted.stream).is_err() {
+                self.telling.count_drop("connection_queue");
+            }
+            return;
+        }
+        self.telling.count_drop("unknown_peer");
+        if self.strangers.len() < STRANGERS_MAX
+            && let Ok(mut connection) = Connection::new(accepted.stream)
+        {
+            connection.send(Notification::cease(Cease::ConnectionRejected, None).emit());
+            self.strangers.spawn(connection.close());
         }
     }
 
@@ -86,17 +146,27 @@ impl Driver {
         {
             resume_unwind(panic);
         }
-        self.peers.retain(|_, told| !told.is_closed());
+        self.peers.retain(|_, told| !told.want.is_closed());
     }
 }
 
-/// Says what is wanted, if that is new.
-fn tell(told: &watch::Sender<Want>, want: Want) {
-    told.send_if_modified(|known| {
-        let is_new = *known != want;
-        if is_new {
-            *known = want;
-        }
-        is_new
-    });
+impl Told {
+    /// Says what is wanted, if that is new.
+    fn tell(&self, want: Want) {
+        self.want.send_if_modified(|known| {
+            let is_new = *known != want;
+            if is_new {
+                *known = want;
+            }
+            is_new
+        });
+    }
+}
+
+/// Sleeps until a time, or for ever.
+pub(super) async fn sleep_to(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(clock::to_std(due).into()).await,
+        None => pending().await,
+    }
 }

@@ -124,8 +124,8 @@ impl BgpMetrics {
         PeerMetrics { table: self.clone(), peer: peer.to_string(), failures: BTreeSet::new() }
     }
 
-    pub(super) fn count_unread_event(&self) {
-        self.drops.get_or_create(&DropLabels { reason: "event_queue" }).inc();
+    pub(super) fn count_drop(&self, reason: &'static str) {
+        self.drops.get_or_create(&DropLabels { reason }).inc();
     }
 }
 

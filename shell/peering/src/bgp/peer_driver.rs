@@ -1,26 +1,23 @@
 //! One peer as the driver carries it: the loop of its task.
 
-use std::future::pending;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, ErrorKind};
-use std::iter;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
-use ferrolb_bgp::{ConnectionId, Direction, Event, Peer, Stop, Transmit};
+use ferrolb_bgp::{ConnectionId, Event, Peer, Transmit};
 use ferrolb_telemetry::clock;
 use ferrolb_vocab::{Instant, ObjectName};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, yield_now};
-use tokio::time::sleep_until;
 
-use super::connection::Connection;
-use super::driver::Want;
-use super::link::Link;
+use super::driver::{Want, sleep_to};
+use super::links::Links;
 use super::metrics::PeerMetrics;
-use super::socket;
 use super::telling::Telling;
-use super::{BgpEvent, PeerError, PeerStatus, TransportOptions, VIEW_INTERVAL, WantedPeer};
+use super::{BgpEvent, PeerError, PeerStatus, VIEW_INTERVAL, WantedPeer};
+
+mod connecting;
 
 /// Octets that are read at once.
 const READ_LENGTH: usize = 16_384;
@@ -28,22 +25,23 @@ const READ_LENGTH: usize = 16_384;
 /// How often in a turn. A router that sends without end leaves the thread to the others after each.
 const READS_MAX: usize = 4;
 
-/// Connections that are closed and wait for the peer to close its side. Beyond it they are dropped: a
-/// peer that takes so many at once does not read why.
-const FAREWELLS_MAX: usize = 8;
-
 /// A peer and what it is driven with.
 pub(super) struct PeerDriver {
     name: ObjectName,
     peer: Peer,
     wanted: watch::Receiver<Want>,
+    /// Connections that the peer has opened.
+    accepted: mpsc::Receiver<TcpStream>,
     /// What was wanted last.
     followed: Arc<WantedPeer>,
     has_started: bool,
     is_ending: bool,
-    link: Link,
+    links: Links,
     farewells: JoinSet<()>,
+    /// Why the last attempt to connect came to nothing.
     error: Option<PeerError>,
+    /// Why the peer cannot connect.
+    listen_error: Option<PeerError>,
     events: Vec<Event>,
     news: News,
     /// When the view is to show small news.
@@ -68,18 +66,21 @@ impl PeerDriver {
         name: ObjectName,
         peer: &Arc<WantedPeer>,
         mut wanted: watch::Receiver<Want>,
+        accepted: mpsc::Receiver<TcpStream>,
         telling: Telling,
     ) -> Self {
         wanted.mark_changed();
         Self {
             peer: Peer::new(peer.config.clone(), seed(&name)),
             wanted,
+            accepted,
             followed: Arc::clone(peer),
             has_started: false,
             is_ending: false,
-            link: Link::None,
+            links: Links::default(),
             farewells: JoinSet::new(),
             error: None,
+            listen_error: None,
             events: Vec::new(),
             news: News::Great,
             view_due: Instant::ORIGIN,
@@ -93,7 +94,7 @@ impl PeerDriver {
     pub(super) async fn run(mut self) {
         loop {
             let is_busy = self.turn(clock::now());
-            if self.is_ending && self.link.is_none() && self.farewells.is_empty() {
+            if self.is_ending && self.links.is_empty() && self.farewells.is_empty() {
                 break;
             }
             if is_busy {
@@ -103,6 +104,7 @@ impl PeerDriver {
             }
         }
         self.metrics.forget();
+        self.telling.exports.hide(&self.name);
     }
 
     /// Does what there is to do at `now`, which is the time of the whole turn: octets that come after
@@ -116,7 +118,7 @@ impl PeerDriver {
             self.drain(now);
         }
         self.publish(now);
-        has_more_to_read || matches!(&self.link, Link::Open(connection) if connection.is_writable())
+        has_more_to_read || self.links.are_writable()
     }
 
     /// Takes on what is wanted.
@@ -127,7 +129,10 @@ impl PeerDriver {
         self.news = News::Great;
         let want = self.wanted.borrow_and_update().clone();
         match want {
-            Want::Session(wanted) => self.follow_session(&wanted, now),
+            Want::Session(wanted, listen_error) => {
+                self.listen_error = listen_error;
+                self.follow_session(&wanted, now);
+            }
             Want::End(stop) => {
                 self.is_ending = true;
                 self.peer.stop(stop, now);
@@ -160,32 +165,24 @@ impl PeerDriver {
         self.peer.flush(now);
     }
 
-    /// Takes on the options of TCP: all of them before there is a connection, later what it can take.
-    fn follow_options(&mut self, before: &TransportOptions, now: Instant) {
-        let TransportOptions { ttl, password } = &self.followed.options;
-        if *before == self.followed.options {
-            return;
-        }
-        match &self.link {
-            Link::Open(connection) if before.password == *password => {
-                let set = connection.set_ttl(self.followed.config.transport.remote, *ttl);
-                self.error = set.err().map(|error| PeerError::Socket(socket::errno(error)));
-            }
-            Link::None | Link::Opening(..) | Link::Open(_) => self.peer.stop(Stop::Reset, now),
-        }
-    }
-
     /// Hands in what has come. Whether there may be more.
     fn receive(&mut self, now: Instant) -> bool {
+        let mut has_more = false;
+        for id in self.links.ids() {
+            has_more |= self.receive_on(id, now);
+        }
+        has_more
+    }
+
+    fn receive_on(&mut self, id: ConnectionId, now: Instant) -> bool {
         let mut buffer = [0; READ_LENGTH];
         for _ in 0..READS_MAX {
-            let Link::Open(connection) = &self.link else { return false };
-            let id = connection.id;
+            let Some(connection) = self.links.get(id) else { return false };
             match connection.read(&mut buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Ok(0) | Err(_) => {
-                    self.link = Link::None;
+                    self.links.remove(id);
                     self.peer.handle_closed(id, now);
                     self.drain(now);
                 }
@@ -202,13 +199,14 @@ impl PeerDriver {
 
     /// Writes what waits, and has the next of it when that is done.
     fn write(&mut self, now: Instant) {
-        let Link::Open(connection) = &mut self.link else { return };
-        connection.write();
-        if connection.take_writable() {
-            let id = connection.id;
-            self.peer.handle_writable(id, now);
-            self.note(News::Small);
-            self.drain(now);
+        for id in self.links.ids() {
+            let Some(connection) = self.links.get_mut(id) else { continue };
+            connection.write();
+            if connection.take_writable() {
+                self.peer.handle_writable(id, now);
+                self.note(News::Small);
+                self.drain(now);
+            }
         }
     }
 
@@ -219,7 +217,7 @@ impl PeerDriver {
             match transmit {
                 Transmit::Connect { id } => self.connect(id, now),
                 Transmit::Send { id, octets } => {
-                    if let Some(connection) = self.link.open_mut(id) {
+                    if let Some(connection) = self.links.get_mut(id) {
                         connection.send(octets);
                     }
                 }
@@ -227,57 +225,10 @@ impl PeerDriver {
                 Transmit::Abort { id } => self.abort(id),
             }
         }
-        let told = self.events.len();
-        self.events.extend(iter::from_fn(|| self.peer.poll_event()));
-        if self.events.len() > told {
+        while let Some(event) = self.peer.poll_event() {
+            self.heed(&event);
+            self.events.push(event);
             self.news = News::Great;
-        }
-    }
-
-    fn connect(&mut self, id: ConnectionId, now: Instant) {
-        match socket::connect(&self.peer.config().transport, &self.followed.options) {
-            Ok(attempt) => self.link = Link::Opening(id, attempt),
-            Err(error) => {
-                self.error = Some(error);
-                self.peer.handle_connect_failed(id, now);
-            }
-        }
-    }
-
-    /// The system has opened the connection, or has not.
-    fn take_connected(&mut self, id: ConnectionId, connected: io::Result<TcpStream>, now: Instant) {
-        let connected = connected.and_then(|stream| Ok((stream.local_addr()?, stream.peer_addr()?, stream)));
-        match connected {
-            Ok((local, remote, stream)) => {
-                self.error = None;
-                self.link = Link::Open(Connection::new(id, stream));
-                self.peer.handle_connected(id, Direction::Outgoing, local, remote, now);
-            }
-            Err(error) => {
-                let remote = self.peer.config().transport.remote;
-                self.error = Some(PeerError::Connect { remote, source: socket::errno(error) });
-                self.peer.handle_connect_failed(id, now);
-            }
-        }
-        self.drain(now);
-    }
-
-    fn close(&mut self, id: ConnectionId) {
-        let Link::Open(connection) = self.link.take(id) else { return };
-        while self.farewells.try_join_next().is_some() {}
-        if self.farewells.len() < FAREWELLS_MAX {
-            self.farewells.spawn(connection.close());
-        } else {
-            connection.abort();
-        }
-    }
-
-    fn abort(&mut self, id: ConnectionId) {
-        match self.link.take(id) {
-            Link::None => {}
-            // What the system said of an attempt before says nothing of this one.
-            Link::Opening(..) => self.error = None,
-            Link::Open(connection) => connection.abort(),
         }
     }
 
@@ -297,10 +248,12 @@ impl PeerDriver {
             self.view_due = now + VIEW_INTERVAL;
             let session = self.peer.status(now);
             self.metrics.show(&session);
+            self.telling.exports.show(&self.name, &self.peer, &session, &self.events);
             if self.is_ending {
                 self.telling.hide(&self.name);
             } else {
-                self.telling.show(&self.name, PeerStatus { at: now, session, error: self.error.clone() });
+                let error = self.error.as_ref().or(self.listen_error.as_ref()).cloned();
+                self.telling.show(&self.name, PeerStatus { at: now, session, error });
             }
         }
         // After the view: whoever reads an event finds it there.
@@ -315,26 +268,18 @@ impl PeerDriver {
         let view_due = (self.news == News::Small).then_some(self.view_due);
         let timer = self.peer.poll_timeout().map(|(due, _)| due);
         let due = timer.into_iter().chain(view_due).min();
-        let Self { wanted, link, farewells, .. } = self;
-        let connected = tokio::select! {
-            connected = link.ready() => connected,
-            Ok(()) = wanted.changed() => {
-                wanted.mark_changed();
-                None
+        let Self { wanted, accepted, links, farewells, .. } = self;
+        tokio::select! {
+            connected = links.ready() => {
+                if let Some((id, connected)) = connected {
+                    self.take_connected(id, connected, clock::now());
+                }
             }
-            Some(_ended) = farewells.join_next() => None,
-            () = sleep_to(due) => None,
-        };
-        if let Some((id, connected)) = connected {
-            self.take_connected(id, connected, clock::now());
+            Some(stream) = accepted.recv() => self.take_accepted(stream, clock::now()),
+            Ok(()) = wanted.changed() => wanted.mark_changed(),
+            Some(_ended) = farewells.join_next() => {}
+            () = sleep_to(due) => {}
         }
-    }
-}
-
-async fn sleep_to(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(clock::to_std(due).into()).await,
-        None => pending().await,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The socket of a connection, until it is open.
+//! Sockets, until there is a connection.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,10 +6,13 @@ use std::num::NonZeroU8;
 use std::pin::Pin;
 
 use ferrolb_bgp::Transport;
+use ferrolb_vocab::InterfaceName;
 use nix::errno::Errno;
+use nix::libc::c_int;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
+use super::options::set_ttl;
 use super::{PeerError, TransportOptions};
 
 /// A connection on its way. Dropping it gives it up.
@@ -22,6 +25,10 @@ const TOS: u32 = 0xc0;
 /// there can no longer change: about one batch of UPDATEs.
 const SEND_BUFFER: usize = 65_536;
 
+/// Connections that the system has taken and the thread not yet. Peers are a few; who is none of them is
+/// dealt with as fast as a thread can.
+const BACKLOG: c_int = 64;
+
 /// Begins to open a connection.
 ///
 /// # Errors
@@ -32,13 +39,24 @@ pub(super) fn connect(transport: &Transport, options: &TransportOptions) -> Resu
     Ok(Box::pin(async move { TcpSocket::from_std_stream(socket.into()).connect(remote).await }))
 }
 
-/// Changes the Time to Live or Hop Limit of what is sent to `remote`.
+/// Begins to listen, to be called within the runtime. What is accepted has the options of no peer yet.
 ///
 /// # Errors
-/// The system refuses it.
-pub(super) fn set_ttl(socket: &Socket, remote: SocketAddr, ttl: NonZeroU8) -> io::Result<()> {
-    let ttl = u32::from(ttl.get());
-    if remote.is_ipv6() { socket.set_unicast_hops_v6(ttl) } else { socket.set_ttl_v4(ttl) }
+/// Nobody can connect to this address.
+pub(super) fn listen(
+    address: SocketAddr,
+    interface: Option<&InterfaceName>,
+) -> Result<TcpListener, PeerError> {
+    let socket = unbound(address).map_err(|error| PeerError::Socket(errno(error)))?;
+    bind_device(&socket, interface)?;
+    let refused = |error| PeerError::Listen { address, source: errno(error) };
+    // The answer to who connects has to reach a peer that is far, and one that takes 255 alone.
+    set_ttl(&socket, address.ip(), NonZeroU8::MAX).map_err(refused)?;
+    // Connections of the speaker that was here before still have the address.
+    socket.set_reuse_address(true).map_err(refused)?;
+    socket.bind(&address.into()).map_err(refused)?;
+    socket.listen(BACKLOG).map_err(refused)?;
+    TcpListener::from_std(socket.into()).map_err(refused)
 }
 
 /// The number of a system's error.
@@ -49,20 +67,15 @@ pub(super) fn errno(error: io::Error) -> Errno {
 /// A socket that is bound to what the operator names.
 fn prepare(transport: &Transport, options: &TransportOptions) -> Result<Socket, PeerError> {
     let Transport { remote, source, interface } = transport;
-    if options.password.is_some() {
-        return Err(PeerError::Password);
-    }
     if let Some(local) = source.filter(|local| local.is_ipv4() != remote.is_ipv4()) {
         return Err(PeerError::Families { remote: remote.ip(), local });
     }
     if interface.is_none() && is_link_local_anywhere(*remote) {
         return Err(PeerError::LinkLocal(remote.ip()));
     }
-    let socket = unbound(*remote, options.ttl).map_err(|error| PeerError::Socket(errno(error)))?;
-    if let Some(name) = interface {
-        let refused = |error| PeerError::Interface { interface: name.clone(), source: errno(error) };
-        socket.bind_device(Some(name.as_str().as_bytes())).map_err(refused)?;
-    }
+    let socket = unbound(*remote).map_err(|error| PeerError::Socket(errno(error)))?;
+    options.apply(&socket, remote.ip())?;
+    bind_device(&socket, interface.as_ref())?;
     if let Some(local) = *source {
         let refused = |error| PeerError::Local { local, source: errno(error) };
         socket.bind(&SocketAddr::new(local, 0).into()).map_err(refused)?;
@@ -70,21 +83,26 @@ fn prepare(transport: &Transport, options: &TransportOptions) -> Result<Socket, 
     Ok(socket)
 }
 
-/// A socket of the family of `remote`.
-fn unbound(remote: SocketAddr, ttl: NonZeroU8) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(remote), Type::STREAM, Some(Protocol::TCP))?;
-    if remote.is_ipv6() {
+/// A socket of the family of `address`.
+fn unbound(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
         socket.set_only_v6(true)?;
         socket.set_tclass_v6(TOS)?;
     } else {
         socket.set_tos_v4(TOS)?;
     }
-    set_ttl(&socket, remote, ttl)?;
     // A KEEPALIVE waits for no acknowledgement of what was sent before it.
     socket.set_tcp_nodelay(true)?;
     socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+fn bind_device(socket: &Socket, interface: Option<&InterfaceName>) -> Result<(), PeerError> {
+    let Some(name) = interface else { return Ok(()) };
+    let refused = |error| PeerError::Interface { interface: name.clone(), source: errno(error) };
+    socket.bind_device(Some(name.as_str().as_bytes())).map_err(refused)
 }
 
 /// Whether an address says nothing without an interface, and names none itself.
@@ -99,6 +117,8 @@ fn is_link_local_anywhere(remote: SocketAddr) -> bool {
 mod tests {
     use super::*;
     use crate::bgp::Password;
+    use crate::bgp::options::min_ttl;
+    use crate::bgp::tests::router::options;
     use std::net::IpAddr;
 
     fn transport(remote: &str, source: Option<&str>) -> Transport {
@@ -106,34 +126,33 @@ mod tests {
         Transport { remote: remote.parse().unwrap(), source, interface: None }
     }
 
-    fn options(ttl: u8) -> TransportOptions {
-        TransportOptions { ttl: NonZeroU8::new(ttl).unwrap(), password: None }
-    }
-
     fn error(transport: &Transport) -> PeerError {
-        prepare(transport, &options(1)).unwrap_err()
+        prepare(transport, &options()).unwrap_err()
     }
 
     #[test]
     fn what_is_sent_is_network_control_goes_so_far_and_comes_from_the_source() {
-        for ttl in [1, 255] {
-            let socket = prepare(&transport("127.0.0.1:179", Some("127.0.99.1")), &options(ttl)).unwrap();
-            assert_eq!((socket.ttl_v4().unwrap(), socket.tos_v4().unwrap()), (u32::from(ttl), 0xc0));
-            assert!(socket.tcp_nodelay().unwrap());
+        for ttl in [NonZeroU8::MIN, NonZeroU8::MAX] {
+            let options = TransportOptions { ttl, min_ttl: Some(ttl), ..options() };
+            let socket = prepare(&transport("127.0.0.1:179", Some("127.0.99.1")), &options).unwrap();
+            assert_eq!((socket.ttl_v4().unwrap(), socket.tos_v4().unwrap()), (ttl.get().into(), 0xc0));
             let local = socket.local_addr().unwrap().as_socket().unwrap();
+            assert_eq!(min_ttl(&socket, local.ip()), i32::from(ttl.get()));
+            assert!(socket.tcp_nodelay().unwrap());
             assert_eq!(local.ip(), IpAddr::from([127, 0, 99, 1]));
-            set_ttl(&socket, "127.0.0.1:179".parse().unwrap(), NonZeroU8::new(7).unwrap()).unwrap();
-            assert_eq!(socket.ttl_v4().unwrap(), 7);
         }
     }
 
     #[test]
     fn over_ipv6_it_goes_the_same_way() {
-        let Ok(socket) = prepare(&transport("[::1]:179", Some("::1")), &options(255)) else {
+        let ttl = NonZeroU8::MAX;
+        let options = TransportOptions { ttl, min_ttl: Some(ttl), ..options() };
+        let Ok(socket) = prepare(&transport("[::1]:179", Some("::1")), &options) else {
             println!("this host lacks IPv6");
             return;
         };
         assert_eq!((socket.unicast_hops_v6().unwrap(), socket.tclass_v6().unwrap()), (255, 0xc0));
+        assert_eq!(min_ttl(&socket, IpAddr::from([0; 16])), 255);
     }
 
     #[test]
@@ -151,9 +170,9 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_refused_and_never_printed() {
-        let options = TransportOptions { password: Some(Password::new(b"hunter2")), ..options(1) };
-        assert_eq!(prepare(&transport("127.0.0.1:179", None), &options).unwrap_err(), PeerError::Password);
-        assert_eq!(format!("{:?}", options.password), "Some(***)");
+    fn a_password_that_is_no_key_is_refused() {
+        let options = TransportOptions { password: Some(Password::new(b"")), ..options() };
+        let refused = prepare(&transport("127.0.0.1:179", None), &options).unwrap_err();
+        assert_eq!(refused, PeerError::Password(Errno::EINVAL));
     }
 }

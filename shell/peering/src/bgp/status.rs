@@ -24,7 +24,8 @@ pub struct PeerStatus {
     /// who watches the view; these and the state before Established are up to
     /// [`super::VIEW_INTERVAL`] old.
     pub session: Status,
-    /// Why the last attempt to connect came to nothing, if the system said so.
+    /// Why the last attempt to connect came to nothing, as far as the system says, or why the peer cannot
+    /// connect.
     pub error: Option<PeerError>,
 }
 
@@ -37,12 +38,13 @@ pub struct BgpEvent {
     pub event: Event,
 }
 
-/// Why a connection was not opened. Each is tried again, when the peer is to be connected to again.
+/// Why there is no connection. To connect is tried again when [`ferrolb_bgp::Peer`] wants it, to listen every
+/// second.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeerError {
     /// The connection would not be authenticated.
-    #[error("TCP-MD5 (RFC 2385) cannot be set yet; remove the password at the BGPPeer and at the router")]
-    Password,
+    #[error("the password is no key for TCP-MD5: give it 1 to 80 octets, and Linux CONFIG_TCP_MD5SIG")]
+    Password(#[source] Errno),
     /// The addresses are not of one family.
     #[error("the peer {remote} cannot be reached from {local}, which is of another address family")]
     Families {
@@ -84,6 +86,27 @@ pub enum PeerError {
         #[source]
         source: Errno,
     },
+    /// Nothing came back.
+    #[error("nothing came back from {0}: it is down or cut off, or wants a password that the BGPPeer lacks")]
+    NoAnswer(SocketAddr),
+    /// Nothing came back that had the key's signature, without which everything is dropped unread.
+    #[error(
+        "nothing came back from {0} that is signed with the password: it is down or cut off, or has another \
+         password or none"
+    )]
+    NoSignedAnswer(SocketAddr),
+    /// The peer is to connect to this side, and cannot.
+    #[error(
+        "nothing can listen on {address}; it has to be this node's, free (other BGP speakers take port 179) \
+         and allowed (CAP_NET_BIND_SERVICE)"
+    )]
+    Listen {
+        /// Where the peer should have come to.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        source: Errno,
+    },
 }
 
 impl PeerStatus {
@@ -107,13 +130,16 @@ impl PeerError {
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
-            Self::Password => "PasswordUnsupported",
+            Self::Password(_) => "PasswordUnusable",
             Self::Families { .. } => "AddressFamiliesDiffer",
             Self::LinkLocal(_) => "InterfaceMissing",
             Self::Interface { .. } => "InterfaceUnusable",
             Self::Local { .. } => "LocalAddressUnusable",
             Self::Socket(_) => "SocketRefused",
             Self::Connect { .. } => "ConnectionNotOpened",
+            Self::NoAnswer(_) => "NoAnswer",
+            Self::NoSignedAnswer(_) => "NoSignedAnswer",
+            Self::Listen { .. } => "ListenRefused",
         }
     }
 }

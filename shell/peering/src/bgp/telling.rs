@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::metrics::{BgpMetrics, PeerMetrics};
 use super::{BgpEvent, BgpView, PeerStatus};
+use crate::bmp::Exports;
 
 /// The driver's ends of what is read outside. Each peer has a copy.
 #[derive(Clone, Debug)]
@@ -14,15 +15,16 @@ pub(super) struct Telling {
     view: watch::Sender<BgpView>,
     events: mpsc::Sender<BgpEvent>,
     metrics: BgpMetrics,
+    pub(super) exports: Exports,
 }
 
 impl Telling {
-    pub(super) const fn new(
+    pub(super) fn new(
         view: watch::Sender<BgpView>,
         events: mpsc::Sender<BgpEvent>,
         metrics: BgpMetrics,
     ) -> Self {
-        Self { view, events, metrics }
+        Self { view, events, metrics, exports: Exports::default() }
     }
 
     /// The metrics of a peer.
@@ -50,7 +52,12 @@ impl Telling {
     /// Tells what has become of a peer.
     pub(super) fn tell(&self, event: BgpEvent) {
         if self.events.try_send(event).is_err() {
-            self.metrics.count_unread_event();
+            self.metrics.count_drop("event_queue");
         }
+    }
+
+    /// Counts what was dropped for another reason.
+    pub(super) fn count_drop(&self, reason: &'static str) {
+        self.metrics.count_drop(reason);
     }
 }

@@ -86,6 +86,7 @@ fn a_peer_that_goes_down_gives_its_reason() {
 fn each_reason_has_a_name_of_its_own() {
     let names = [
         DownReason::DetectionTimeExpired,
+        DownReason::EchoFailed,
         DownReason::NeighborDown { diagnostic: Diagnostic::NONE },
         DownReason::NeighborAdminDown,
         DownReason::AdminDown,

@@ -217,7 +217,7 @@ fn a_peer_in_demand_mode_gets_periodic_packets_only_for_a_poll_sequence() {
 }
 
 #[test]
-fn this_side_never_asks_for_demand_mode_or_echo_packets() {
+fn this_side_never_asks_for_demand_mode_and_for_echo_packets_only_where_it_is_to() {
     let mut session = up_session(Config::default());
     let says = Control { is_poll: true, is_demand: true, required_min_echo_rx: ms(50), ..packet(State::Up) };
     let sent = run_with(&mut session, says, 50, 3_000);

@@ -8,7 +8,7 @@ const APPS: [&str; 3] = ["web", "shop", "mail"];
 const PEERS: [&str; 2] = ["tor-a", "tor-b"];
 
 fn services() -> impl Strategy<Value = Vec<Service>> {
-    let service = (0_u8..=255, 0..APPS.len(), any::<bool>(), 0_u32..3, any::<bool>());
+    let service = (0_u8..=255, 0..APPS.len(), any::<bool>(), 1_u32..4, any::<bool>());
     let parse = |(last, app, is_local, ready, is_here): (u8, usize, bool, u32, bool)| Service {
         addresses: vec![IpAddr::from([198, 51, 100, last])],
         labels: [("app", APPS[app])].into(),

@@ -279,6 +279,7 @@ fn the_metrics_of_a_session_end_with_it() {
         "ferrolb_bfd_session_up",
         "ferrolb_bfd_detection_time_seconds",
         "ferrolb_bfd_packets_total",
+        "ferrolb_bfd_echo_packets_total",
         "ferrolb_bfd_send_errors_total",
         "ferrolb_bfd_transitions_total",
     ];

@@ -1,6 +1,7 @@
 //! Packets in and out, and time passing: what the engine is fed with and what it gives.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use ferrolb_bfd::{Arrival, Path, Transmit};
 use ferrolb_vocab::Instant;
@@ -16,6 +17,7 @@ use crate::bfd::{BfdEvent, SessionPath, unspecified};
 impl Sessions {
     /// Takes all packets that have come.
     pub(in crate::bfd) fn receive(&mut self, now: Instant) {
+        self.receive_echo(now);
         let Self { listeners, engine, sessions, names, paths, news, .. } = self;
         let lost = listeners.receive(now, |port, packet| {
             *news = News::Small.max(*news);
@@ -44,6 +46,7 @@ impl Sessions {
 
     /// Sends what is to be sent.
     pub(in crate::bfd) fn transmit(&mut self, now: Instant) {
+        self.transmit_echo();
         while let Some(Transmit { session: local_discr, payload, .. }) = self.engine.poll_transmit() {
             let Some(path) = self.names.get(&local_discr) else { continue };
             let Some(Session { running: Some(running), counts, .. }) = self.sessions.get_mut(path) else {
@@ -90,10 +93,15 @@ impl Sessions {
 /// its destination, or else that of one to which any will do.
 fn path_of(port: Port, packet: &Packet<'_>, paths: &BTreeSet<Path>) -> Path {
     let &Packet { peer, local, interface, .. } = packet;
-    let (exact, any) = if port.is_multihop {
-        (Path::Multihop { local, peer }, Path::Multihop { local: unspecified(peer), peer })
-    } else {
-        (Path::SingleHop { interface, peer }, Path::SingleHop { interface: ANY_INTERFACE, peer })
-    };
-    if paths.contains(&exact) { exact } else { any }
+    if !port.is_multihop {
+        return single_hop(interface, peer, paths);
+    }
+    let exact = Path::Multihop { local, peer };
+    if paths.contains(&exact) { exact } else { Path::Multihop { local: unspecified(peer), peer } }
+}
+
+/// The same of a packet over one hop.
+pub(super) fn single_hop(interface: u32, peer: IpAddr, paths: &BTreeSet<Path>) -> Path {
+    let exact = Path::SingleHop { interface, peer };
+    if paths.contains(&exact) { exact } else { Path::SingleHop { interface: ANY_INTERFACE, peer } }
 }

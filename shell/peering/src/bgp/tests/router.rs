@@ -1,7 +1,7 @@
 //! A router of a test, which does as little as it can.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,14 +12,16 @@ use ferrolb_wire::bgp::{
     Capabilities, Decoding, Disposition, Families, Family, Frame, MESSAGE_MAX, MessageType, Notification,
     Open, Update, keepalive,
 };
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::DEADLINE;
-use crate::bgp::{TransportOptions, WantedPeer};
+use crate::bgp::options::{set_ttl, sign};
+use crate::bgp::{Password, TransportOptions, WantedPeer};
 
-/// A router, AS 64513, on an address that is its own.
+/// A router, AS 64513, at an address that no other has.
 pub(crate) struct Router {
     listener: TcpListener,
 }
@@ -50,12 +52,8 @@ pub(crate) struct Told {
 }
 
 impl Router {
-    /// At an address of 127.0.0.0/8 that no other has.
     pub(crate) async fn listen() -> Self {
-        static LAST: AtomicU8 = AtomicU8::new(1);
-        let [high, low] = std::process::id().to_be_bytes()[2..] else { unreachable!() };
-        let address = Ipv4Addr::new(127, high, low, LAST.fetch_add(1, Ordering::Relaxed));
-        Self::listen_at((address, 0).into()).await
+        Self::listen_at((own_address(), 0).into()).await
     }
 
     pub(crate) async fn listen_at(address: SocketAddr) -> Self {
@@ -76,6 +74,16 @@ impl Router {
         self.listener.local_addr().unwrap()
     }
 
+    /// Signs the connections with a speaker at `remote`, from the first segment on.
+    pub(crate) fn sign(&self, remote: IpAddr, password: &Password) {
+        sign(&SockRef::from(&self.listener), remote, Some(password)).unwrap();
+    }
+
+    /// Sends with this Time to Live.
+    pub(crate) fn set_ttl(&self, ttl: NonZeroU8) {
+        set_ttl(&SockRef::from(&self.listener), self.address().ip(), ttl).unwrap();
+    }
+
     pub(crate) async fn accept(&self) -> Session {
         let accepted = timeout(DEADLINE, self.listener.accept()).await.expect("somebody connects");
         Session { stream: accepted.unwrap().0, received: Vec::new() }
@@ -84,14 +92,37 @@ impl Router {
     /// Accepts a connection and agrees to all that it offers.
     pub(crate) async fn establish(&self) -> Session {
         let mut session = self.accept().await;
-        let message = session.next().await;
-        assert!(matches!(message, Some(Message::Open(_))), "{message:?}");
-        session.agree().await;
+        session.establish().await;
         session
     }
 }
 
 impl Session {
+    /// Connects to a speaker.
+    pub(crate) async fn open(
+        from: Ipv4Addr,
+        to: SocketAddr,
+        password: Option<&Password>,
+    ) -> io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((from, 0).into())?;
+        sign(&SockRef::from(&socket), to.ip(), password)?;
+        Ok(Self { stream: timeout(DEADLINE, socket.connect(to)).await??, received: Vec::new() })
+    }
+
+    /// Waits for an OPEN and agrees to all that it offers.
+    pub(crate) async fn establish(&mut self) {
+        let message = self.next().await;
+        assert!(matches!(message, Some(Message::Open(_))), "{message:?}");
+        self.agree().await;
+    }
+
+    /// Changes the key, for all that is sent and taken from now on.
+    pub(crate) fn sign(&self, password: Option<&Password>) {
+        let remote = self.stream.peer_addr().unwrap().ip();
+        sign(&SockRef::from(&self.stream), remote, password).unwrap();
+    }
+
     /// Answers an OPEN, and agrees to all that it offers.
     pub(crate) async fn agree(&mut self) {
         self.send(&open().emit()).await;
@@ -178,7 +209,7 @@ impl Message {
 }
 
 impl Told {
-    fn parse(body: &[u8]) -> Self {
+    pub(crate) fn parse(body: &[u8]) -> Self {
         let decoding = Decoding {
             four_octet_as: true,
             is_internal: false,
@@ -228,13 +259,25 @@ pub(crate) fn wanted(remote: SocketAddr) -> WantedPeer {
     };
     WantedPeer {
         config,
-        options: TransportOptions { ttl: NonZeroU8::MIN, password: None },
+        options: options(),
         routes: Arc::default(),
         is_complete: true,
         is_shutting_down: false,
         bfd: BfdState::Down,
         has_restarted: false,
     }
+}
+
+/// For a peer on the link that wants nothing special.
+pub(crate) fn options() -> TransportOptions {
+    TransportOptions { ttl: NonZeroU8::MIN, min_ttl: None, password: None, listen_port: None }
+}
+
+/// An address of 127.0.0.0/8 that no other has.
+pub(crate) fn own_address() -> Ipv4Addr {
+    static LAST: AtomicU8 = AtomicU8::new(1);
+    let [high, low] = std::process::id().to_be_bytes()[2..] else { unreachable!() };
+    Ipv4Addr::new(127, high, low, LAST.fetch_add(1, Ordering::Relaxed))
 }
 
 fn bgp_id(octets: [u8; 4]) -> BgpId {

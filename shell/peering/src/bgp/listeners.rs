@@ -1,0 +1,172 @@
+//! Where peers may connect to: nowhere, unless an operator wants it.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use ferrolb_telemetry::clock;
+use ferrolb_vocab::{Instant, InterfaceName, ObjectName};
+use nix::errno::Errno;
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::options::sign;
+use super::{Password, PeerError, WantedPeer, socket};
+
+/// After which time a refused address is tried again: the speaker that this one follows on the node, which
+/// has it, is about to end.
+const RETRY_TIME: Duration = Duration::from_secs(1);
+
+/// What listens, by where: no more than there are peers.
+#[derive(Debug, Default)]
+pub(super) struct Listeners(BTreeMap<ListenAddress, Listener>);
+
+/// A connection that somebody has opened.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) stream: TcpStream,
+    remote: IpAddr,
+    address: ListenAddress,
+}
+
+/// Where peers may connect to. Each family has sockets of its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct ListenAddress {
+    address: SocketAddr,
+    interface: Option<InterfaceName>,
+}
+
+#[derive(Debug)]
+enum Listener {
+    Open { socket: TcpListener, keys: BTreeMap<IpAddr, Key> },
+    Refused { error: PeerError, due: Instant },
+}
+
+/// The key of one peer, and whether the system has refused it.
+#[derive(Debug)]
+struct Key {
+    password: Password,
+    refused: Option<Errno>,
+}
+
+impl Listeners {
+    /// Closes what no peer needs, opens what is due, and keeps the keys of the peers.
+    pub(super) fn follow(&mut self, peers: &BTreeMap<ObjectName, Arc<WantedPeer>>, now: Instant) {
+        let mut needed: BTreeMap<ListenAddress, BTreeMap<IpAddr, &Password>> = BTreeMap::new();
+        for peer in peers.values() {
+            let Some(address) = ListenAddress::of(peer) else { continue };
+            let passwords = needed.entry(address).or_default();
+            if let Some(password) = &peer.options.password {
+                passwords.insert(peer.config.transport.remote.ip(), password);
+            }
+        }
+        // First, as it may be in the way of what is opened.
+        self.0.retain(|address, listener| needed.contains_key(address) && !listener.is_due(now));
+        for (address, passwords) in needed {
+            let listener = self.0.entry(address).or_insert_with_key(|address| Listener::open(address, now));
+            listener.keep_keys(&passwords);
+        }
+    }
+
+    /// Why a peer that may connect cannot.
+    pub(super) fn error(&self, peer: &WantedPeer) -> Option<PeerError> {
+        match self.0.get(&ListenAddress::of(peer)?)? {
+            Listener::Refused { error, .. } => Some(error.clone()),
+            Listener::Open { keys, .. } => {
+                let refused = keys.get(&peer.config.transport.remote.ip())?.refused?;
+                Some(PeerError::Password(refused))
+            }
+        }
+    }
+
+    /// When [`Self::follow`] may open what was refused.
+    pub(super) fn next_retry(&self) -> Option<Instant> {
+        let retries = self.0.values().filter_map(|listener| match listener {
+            Listener::Open { .. } => None,
+            Listener::Refused { due, .. } => Some(*due),
+        });
+        retries.min()
+    }
+
+    /// Waits until somebody connects. `None`: a socket was lost, and is to be opened again.
+    pub(super) async fn accept(&mut self) -> Option<Accepted> {
+        poll_fn(|context| {
+            for (address, listener) in &mut self.0 {
+                let Listener::Open { socket, .. } = listener else { continue };
+                match socket.poll_accept(context) {
+                    Poll::Pending => {}
+                    Poll::Ready(Ok((stream, remote))) => {
+                        let (remote, address) = (remote.ip(), address.clone());
+                        return Poll::Ready(Some(Accepted { stream, remote, address }));
+                    }
+                    Poll::Ready(Err(error)) => {
+                        let (address, source) = (address.address, socket::errno(error));
+                        let error = PeerError::Listen { address, source };
+                        *listener = Listener::refused(error, clock::now());
+                        return Poll::Ready(None);
+                    }
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+impl Accepted {
+    /// Whether it is this peer's, which it is by its address.
+    pub(super) fn is_of(&self, peer: &WantedPeer) -> bool {
+        let address = ListenAddress::of(peer);
+        peer.config.transport.remote.ip() == self.remote && address.as_ref() == Some(&self.address)
+    }
+}
+
+impl ListenAddress {
+    fn of(peer: &WantedPeer) -> Option<Self> {
+        let port = peer.options.listen_port?.get();
+        let transport = &peer.config.transport;
+        let anywhere = match transport.remote {
+            SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+        };
+        let address = SocketAddr::new(transport.source.unwrap_or(anywhere), port);
+        Some(Self { address, interface: transport.interface.clone() })
+    }
+}
+
+impl Listener {
+    fn open(address: &ListenAddress, now: Instant) -> Self {
+        match socket::listen(address.address, address.interface.as_ref()) {
+            Ok(socket) => Self::Open { socket, keys: BTreeMap::new() },
+            Err(error) => Self::refused(error, now),
+        }
+    }
+
+    fn refused(error: PeerError, now: Instant) -> Self {
+        Self::Refused { error, due: now + RETRY_TIME }
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        match self {
+            Self::Open { .. } => false,
+            Self::Refused { due, .. } => *due <= now,
+        }
+    }
+
+    /// Has the system take of each peer only what is signed with its key. Who came in before is asked for
+    /// it too: the peer's options go to each connection of its own.
+    fn keep_keys(&mut self, passwords: &BTreeMap<IpAddr, &Password>) {
+        let Self::Open { socket, keys } = self else { return };
+        let socket = SockRef::from(&*socket);
+        keys.retain(|remote, _| passwords.contains_key(remote) || sign(&socket, *remote, None).is_err());
+        for (&remote, &password) in passwords {
+            if keys.get(&remote).is_none_or(|key| key.password != *password) {
+                let refused = sign(&socket, remote, Some(password)).err();
+                keys.insert(remote, Key { password: password.clone(), refused });
+            }
+        }
+    }
+}
