@@ -5,9 +5,9 @@
 //!
 //! # Layout
 //! [`setup`] installs what a fresh machine lacks; [`arch`], [`codegen`] and [`tidy`] check the
-//! tree; [`mod@test`] runs all of it and the test suites; [`demo`] plays the walkthrough on the lab,
-//! with [`probe`] as its impatient client; [`mod@bench`] measures; [`process`] and [`workspace`] are
-//! how all of them run programs and find files.
+//! tree; [`mod@test`] runs all of it and the test suites, [`fuzz`] some of the tests for longer;
+//! [`demo`] plays the walkthrough on the lab, with [`probe`] as its impatient client; [`mod@bench`]
+//! measures; [`process`] and [`workspace`] are how all of them run programs and find files.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
 
 mod arch;
@@ -15,6 +15,7 @@ mod bench;
 mod codegen;
 mod demo;
 mod deny;
+mod fuzz;
 mod lab;
 mod probe;
 mod process;
@@ -56,6 +57,8 @@ enum Command {
     Tidy,
     /// Check licences, sources and duplicate versions of the dependencies
     Deny,
+    /// Run the fuzz targets, each for some minutes
+    Fuzz(fuzz::Options),
     /// Measure; `list` names the benchmarks
     Bench(bench::Options),
     /// Run the lab: up, down, status, kubeconfig, exec, kill-node …
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         }
         Command::Tidy => tidy::run(),
         Command::Deny => deny::tell(),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Lab { arguments } => lab::run(&arguments),
         Command::Probe(options) => probe::run(&options),

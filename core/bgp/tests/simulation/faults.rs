@@ -14,7 +14,7 @@ fn wait(network: &mut Network) {
     network.run(duration);
 }
 
-fn change_route(network: &mut Network, end: End) {
+pub(crate) fn change_route(network: &mut Network, end: End) {
     let (prefix, route) = (network.random.prefix(), network.random.route());
     if network.random.chance(400) {
         network.host(end).wanted.remove(&prefix);
@@ -38,10 +38,9 @@ fn change_config(network: &mut Network, end: End) {
     });
 }
 
-/// One thing goes wrong, or changes.
-fn disturb(network: &mut Network) {
-    let end = BOTH[usize::from(network.random.chance(500))];
-    match network.random.within(0..100) {
+/// One thing goes wrong, or changes: which, by a number below a hundred.
+pub(crate) fn disturb(network: &mut Network, end: End, which: u64) {
+    match which {
         0..60 => change_route(network, end),
         60..68 => network.cut(),
         68..80 => network.heal(),
@@ -62,7 +61,7 @@ fn disturb(network: &mut Network) {
 }
 
 /// Longer than any timer of a session, its end and the attempt at the next.
-const LONG: Duration = Duration::from_secs(120);
+pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 #[test]
 fn whatever_happens_both_ends_agree_in_the_end() {
@@ -74,7 +73,9 @@ fn whatever_happens_both_ends_agree_in_the_end() {
             network.begin(end, Peer::start);
         }
         for _disturbance in 0..80 {
-            disturb(&mut network);
+            let end = BOTH[usize::from(network.random.chance(500))];
+            let which = network.random.within(0..100);
+            disturb(&mut network, end, which);
             wait(&mut network);
         }
         network.heal();

@@ -14,6 +14,8 @@ use ferrolb_bgp::{
 use ferrolb_vocab::{Asn, BgpId, Community, Instant, IpPrefix};
 use ferrolb_wire::bgp::{Decoding, Families, Family, Frame, MessageType, Update};
 
+use crate::helper::Helper;
+
 /// `SplitMix64`: small, and the same on every platform.
 pub(crate) struct Random(pub(crate) u64);
 
@@ -114,6 +116,10 @@ pub(crate) struct Host {
     pub(crate) config: Config,
     pub(crate) peer: Option<Peer>,
     pub(crate) is_stopped: bool,
+    /// Whether the other end may connect.
+    pub(crate) is_listening: bool,
+    /// What this end does with the routes of the other, if that is of interest.
+    pub(crate) helper: Option<Helper>,
     pub(crate) wanted: BTreeMap<IpPrefix, Arc<Route>>,
     pub(crate) session: Option<ConnectionId>,
     /// When this process has asked for connections.
@@ -130,6 +136,8 @@ impl Host {
             config: config(end),
             peer: None,
             is_stopped: false,
+            is_listening: true,
+            helper: None,
             wanted: BTreeMap::new(),
             session: None,
             connects: Vec::new(),
@@ -150,25 +158,31 @@ impl Host {
 
     pub(crate) fn note(&mut self, event: Event) {
         match event {
-            Event::Established { connection, .. } => {
+            Event::Established { at, connection, negotiated } => {
                 assert_eq!(self.session, None, "one session at most");
                 self.session = Some(connection);
                 self.sessions += 1;
+                if let Some(helper) = &mut self.helper {
+                    helper.begin(*negotiated, at);
+                }
             }
-            Event::Down { reason, .. } => {
+            Event::Down { at, reason, .. } => {
                 assert!(self.session.take().is_some(), "what was not there cannot be lost");
+                if let Some(helper) = &mut self.helper {
+                    helper.end(&reason, at);
+                }
                 self.ended.push(reason);
             }
             Event::Failed { reason, .. } => self.ended.push(reason),
             Event::Refused { .. } | Event::EndOfRib { .. } => {}
         }
     }
+}
 
-    /// What the other side is to know, once all is still.
-    pub(crate) fn expected(&self) -> BTreeMap<IpPrefix, Vec<Community>> {
-        let communities = |route: &Arc<Route>| route.communities.iter().copied().collect();
-        self.wanted.iter().map(|(prefix, route)| (*prefix, communities(route))).collect()
-    }
+/// What the other side is to know of what is wanted, once all is still.
+pub(crate) fn expected(wanted: &BTreeMap<IpPrefix, Arc<Route>>) -> BTreeMap<IpPrefix, Vec<Community>> {
+    let communities = |route: &Arc<Route>| route.communities.iter().copied().collect();
+    wanted.iter().map(|(prefix, route)| (*prefix, communities(route))).collect()
 }
 
 /// What has come in on a connection, as another implementation would understand it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ferrolb_bgp::{ConnectionId, Direction, Peer, State, Stop, Transmit};
 use ferrolb_vocab::Instant;
 
-use crate::host::{BOTH, End, Host, Random, View, has_update};
+use crate::host::{BOTH, End, Host, Random, View, expected, has_update};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -57,10 +57,14 @@ pub(crate) struct Network {
     pub(crate) delay_us: Range<u64>,
     pub(crate) hosts: BTreeMap<End, Host>,
     is_cut: bool,
+    /// An end that reads nothing: nothing that is written to it is taken.
+    slow: Option<End>,
     pipes: BTreeMap<u64, Pipe>,
     under_way: BTreeMap<(Instant, u64), Arrival>,
     /// What TCP sends again when the cut has healed, in its order.
     stalled: Vec<Arrival>,
+    /// What waits for the slow end to read.
+    unread: Vec<Arrival>,
     numbers: u64,
 }
 
@@ -74,9 +78,11 @@ impl Network {
             delay_us: 50..5_000,
             hosts: BOTH.map(|end| (end, Host::new(end))).into(),
             is_cut: false,
+            slow: None,
             pipes: BTreeMap::new(),
             under_way: BTreeMap::new(),
             stalled: Vec::new(),
+            unread: Vec::new(),
             numbers: 0,
         }
     }
@@ -141,6 +147,24 @@ impl Network {
         for arrival in std::mem::take(&mut self.stalled) {
             self.deliver(arrival);
         }
+    }
+
+    /// An end reads nothing until [`Self::read_again`].
+    pub(crate) fn stop_reading(&mut self, end: End) {
+        self.slow = Some(end);
+    }
+
+    /// The slow end reads all that waits for it. How many octets that is.
+    pub(crate) fn read_again(&mut self) -> usize {
+        self.slow = None;
+        let mut octets = 0;
+        for arrival in std::mem::take(&mut self.unread) {
+            if let What::Octets(unread) = &arrival.what {
+                octets += unread.len();
+            }
+            self.deliver(arrival);
+        }
+        octets
     }
 
     pub(crate) fn run(&mut self, duration: Duration) {
@@ -259,7 +283,19 @@ impl Network {
         self.under_way.insert((when, self.numbers), Arrival { pipe, to, what });
     }
 
+    /// Whether an arrival waits for the slow end, or for what that end does not take.
+    fn is_unread(&self, arrival: &Arrival) -> bool {
+        self.slow.is_some_and(|slow| match arrival.what {
+            What::Octets(_) | What::Fin => arrival.to == slow,
+            What::Writable => arrival.to == slow.other(),
+            What::Syn | What::SynAck | What::Refused | What::Reset => false,
+        })
+    }
+
     fn deliver(&mut self, arrival: Arrival) {
+        if self.is_unread(&arrival) {
+            return self.unread.push(arrival);
+        }
         let Arrival { pipe, to, what } = arrival;
         if self.is_cut {
             match what {
@@ -284,7 +320,10 @@ impl Network {
             }
             (What::Octets(octets), Socket::Open(id)) => {
                 self.pipes.get_mut(&pipe).unwrap().views.get_mut(&to).unwrap().take(to, &octets);
+                self.learn(pipe, to, id);
                 self.change(to, |peer, now| peer.handle_octets(id, &octets, now));
+                // There may be a session since.
+                self.learn(pipe, to, id);
             }
             (What::Fin | What::Reset, Socket::Open(id)) => {
                 self.set_socket(pipe, to, Socket::None);
@@ -301,9 +340,18 @@ impl Network {
         }
     }
 
+    /// A helper has all that its session has told.
+    fn learn(&mut self, pipe: u64, to: End, id: ConnectionId) {
+        let host = self.hosts.get_mut(&to).unwrap();
+        if let (Some(helper), true) = (&mut host.helper, host.session == Some(id)) {
+            helper.learn(&self.pipes[&pipe].views[&to]);
+        }
+    }
+
     fn accept(&mut self, pipe: u64, to: End) {
         let opener = self.pipes[&pipe].opener;
-        let Some(peer) = &mut self.host(to).peer else {
+        let host = self.host(to);
+        let Some(peer) = host.peer.as_mut().filter(|_| host.is_listening) else {
             return self.send(pipe, opener, What::Refused);
         };
         let id = peer.next_connection();
@@ -339,7 +387,7 @@ impl Network {
         BOTH.iter().all(|end| {
             let Some(session) = self.hosts[end].session else { return false };
             let view = &self.pipes[&self.pipe_of(*end, session)].views[end];
-            view.is_complete() && view.routes == self.hosts[&end.other()].expected()
+            view.is_complete() && view.routes == expected(&self.hosts[&end.other()].wanted)
         })
     }
 }

@@ -42,6 +42,7 @@ struct Parser<'a, 'd> {
     unreach: Option<(Family, Prefixes<'a>)>,
     as4_path: Option<AsPath<'a>>,
     aggregator: Option<Asn>,
+    has_as4_aggregator: bool,
     values: Values<'a>,
 }
 
@@ -57,6 +58,7 @@ impl<'a, 'd> Parser<'a, 'd> {
             unreach: None,
             as4_path: None,
             aggregator: None,
+            has_as4_aggregator: false,
             values: Values::default(),
         }
     }
@@ -174,6 +176,7 @@ impl<'a, 'd> Parser<'a, 'd> {
             AttributeType::AS4_PATH => self.as4_path = Some(as4_path(value)?),
             AttributeType::AS4_AGGREGATOR => {
                 aggregator(value, true)?;
+                self.has_as4_aggregator = true;
             }
             AttributeType::IPV6_EXTENDED_COMMUNITIES => {
                 let _communities: &[[u8; 20]] = list(value)?;
@@ -282,12 +285,12 @@ impl<'a, 'd> Parser<'a, 'd> {
         }
     }
 
-    /// RFC 6793 §4.2.3: an aggregator that does not know of `AS4_PATH` made it meaningless.
+    /// RFC 6793 §4.2.3: of two aggregators that are told, one in two octets that is not `AS_TRANS` did
+    /// not know of the other, nor of `AS4_PATH`.
     fn as_path(&self) -> AsPath<'a> {
+        let is_unaware = self.has_as4_aggregator && self.aggregator.is_some_and(|asn| asn != Asn::TRANS);
         match self.as4_path {
-            Some(as4_path) if self.aggregator.is_none_or(|asn| asn == Asn::TRANS) => {
-                self.values.as_path.reconstructed(as4_path)
-            }
+            Some(as4_path) if !is_unaware => self.values.as_path.reconstructed(as4_path),
             Some(_) | None => self.values.as_path,
         }
     }

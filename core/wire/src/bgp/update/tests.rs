@@ -126,10 +126,13 @@ fn a_path_in_two_octets_is_completed_by_the_one_in_four() {
     };
     assert_eq!(path(&[]), "64513 23456");
     assert_eq!(path(&[&as4_path]), "64513 4200000000");
-    // RFC 6793 §4.2.3: an aggregator that is not AS_TRANS did not know of AS4_PATH.
-    assert_eq!(path(&[&as4_path, &attribute(0xc0, 7, &[0xfc, 0x01, 192, 0, 2, 9])]), "64513 23456");
-    let trans = attribute(0xc0, 7, &[0x5b, 0xa0, 192, 0, 2, 9]);
+    // RFC 6793 §4.2.3: of two aggregators, one that is not AS_TRANS did not know of AS4_PATH. One that is
+    // alone has an AS number of two octets, and says nothing of the path.
+    let aggregator = attribute(0xc0, 7, &[0xfc, 0x01, 192, 0, 2, 9]);
     let as4_aggregator = attribute(0xc0, 18, &[0xfa, 0x56, 0xea, 0x00, 192, 0, 2, 9]);
+    assert_eq!(path(&[&aggregator, &as4_path, &as4_aggregator]), "64513 23456");
+    assert_eq!(path(&[&aggregator, &as4_path]), "64513 4200000000");
+    let trans = attribute(0xc0, 7, &[0x5b, 0xa0, 192, 0, 2, 9]);
     assert_eq!(path(&[&as4_path, &trans, &as4_aggregator]), "64513 4200000000");
 }
 
