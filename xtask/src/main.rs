@@ -6,8 +6,9 @@
 //! # Layout
 //! [`setup`] installs what a fresh machine lacks; [`arch`], [`codegen`] and [`tidy`] check the
 //! tree; [`mod@test`] runs all of it and the test suites, [`fuzz`] some of the tests for longer;
-//! [`demo`] plays the walkthrough on the lab, with [`probe`] as its impatient client; [`mod@bench`]
-//! measures; [`process`] and [`workspace`] are how all of them run programs and find files.
+//! [`demo`] plays the walkthrough on the lab, with [`probe`] as its impatient client; [`interop`]
+//! speaks with routers; [`mod@bench`] measures; [`process`] and [`workspace`] are how all of them run
+//! programs and find files.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
 
 mod arch;
@@ -16,6 +17,7 @@ mod codegen;
 mod demo;
 mod deny;
 mod fuzz;
+mod interop;
 mod lab;
 mod probe;
 mod process;
@@ -40,7 +42,11 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Install what this machine lacks and build what the lab runs; safe to run twice
-    Setup,
+    Setup {
+        /// Also the routers of `cargo xtask interop`
+        #[arg(long)]
+        routers: bool,
+    },
     /// Play the walkthrough on a lab cluster, then kill the announcing node under load
     Demo(demo::Options),
     /// Prove everything: formatting, lints, architecture, unit, property and end-to-end tests
@@ -61,6 +67,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Measure; `list` names the benchmarks
     Bench(bench::Options),
+    /// Speak BGP and BFD with FRR, BIRD, GoBGP, ExaBGP and OpenBGPD, feature by feature
+    Interop(interop::Options),
     /// Run the lab: up, down, status, kubeconfig, exec, kill-node …
     #[command(disable_help_flag = true)]
     Lab {
@@ -85,7 +93,7 @@ fn main() -> ExitCode {
         }
     };
     let result = match arguments.command {
-        Command::Setup => setup::run(setup::Purpose::Everything).and_then(|()| lab::build()),
+        Command::Setup { routers } => set_up(routers),
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Arch => arch::run(),
@@ -96,6 +104,7 @@ fn main() -> ExitCode {
         Command::Deny => deny::tell(),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Interop(options) => interop::run(&options),
         Command::Lab { arguments } => lab::run(&arguments),
         Command::Probe(options) => probe::run(&options),
     };
@@ -106,4 +115,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn set_up(with_routers: bool) -> anyhow::Result<()> {
+    setup::run(setup::Purpose::Everything)?;
+    if with_routers {
+        setup::routers()?;
+    }
+    lab::build()
 }

@@ -54,6 +54,15 @@ const PACKAGES: [Package; 9] = [
 const PEERS: [Package; 1] =
     [Package { name: "keepalived", provides: "keepalived", why: "a peer of the failover benchmark" }];
 
+/// What only `cargo xtask interop` needs: not everybody's machine gets five routing daemons.
+const ROUTERS: [Package; 5] = [
+    Package { name: "bird2", provides: "bird", why: "BIRD, a router to speak BGP and BFD with" },
+    Package { name: "exabgp", provides: "exabgp", why: "ExaBGP, a router to speak BGP with" },
+    Package { name: "frr", provides: "/usr/lib/frr/bgpd", why: "FRR, a router to speak BGP and BFD with" },
+    Package { name: "gobgpd", provides: "gobgpd", why: "GoBGP, a router to speak BGP with" },
+    Package { name: "openbgpd", provides: "bgpctl", why: "OpenBGPD, a router to speak BGP with" },
+];
+
 const COMPONENTS: [(&str, &str); 2] = [("clippy", "cargo-clippy"), ("rustfmt", "cargo-fmt")];
 
 /// Installs what is missing for `purpose`.
@@ -87,7 +96,26 @@ pub(crate) fn run(purpose: Purpose) -> Result<()> {
 /// # Errors
 /// With what is missing and cannot be installed here.
 pub(crate) fn peers() -> Result<()> {
-    let missing = packages(&PEERS);
+    installed(&PEERS)
+}
+
+/// Installs the routers that `cargo xtask interop` plays with. Where packages start services, theirs
+/// run from then on: `systemctl disable --now` them.
+///
+/// # Errors
+/// With what is missing and cannot be installed here.
+pub(crate) fn routers() -> Result<()> {
+    installed(&ROUTERS)
+}
+
+/// The packages of routers that are not installed.
+pub(crate) fn missing_routers() -> Vec<&'static str> {
+    let absent = ROUTERS.iter().filter(|package| program(package.provides).is_none());
+    absent.map(|package| package.name).collect()
+}
+
+fn installed(wanted: &[Package]) -> Result<()> {
+    let missing = packages(wanted);
     if !missing.is_empty() {
         bail!("this machine is not ready:\n  {}", missing.join("\n  "));
     }
@@ -172,9 +200,11 @@ mod tests {
 
     #[test]
     fn every_package_says_why_once() {
-        for pair in PACKAGES.windows(2) {
-            assert!(pair[0].name < pair[1].name, "keep the packages sorted: {}", pair[1].name);
+        for packages in [&PACKAGES[..], &ROUTERS] {
+            for pair in packages.windows(2) {
+                assert!(pair[0].name < pair[1].name, "keep the packages sorted: {}", pair[1].name);
+            }
+            assert!(packages.iter().all(|package| !package.why.is_empty()));
         }
-        assert!(PACKAGES.iter().all(|package| !package.why.is_empty()));
     }
 }

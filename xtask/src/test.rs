@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
-use crate::{arch, codegen, deny, lab, process, setup, tidy, workspace};
+use crate::{arch, codegen, deny, interop, lab, process, setup, tidy, workspace};
 
 mod report;
 
@@ -57,6 +57,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         None => {
             let ready = if options.fast { Ready::No("--fast") } else { prepare(&mut report) };
             checks(&mut report, options.fast);
+            interoperate(&mut report, ready);
             end_to_end(&mut report, ready, None);
         }
     }
@@ -68,7 +69,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
 }
 
-/// Whether the end-to-end tests can run, or why not.
+/// Whether what needs root and a lab's programs can run, or why not.
 #[derive(Clone, Copy, Debug)]
 enum Ready {
     Yes,
@@ -133,6 +134,17 @@ fn checks(report: &mut Report, fast: bool) {
 
 fn checked(command: &mut Command) -> Result<Outcome> {
     process::run(command).map(|()| Outcome::passed())
+}
+
+fn interoperate(report: &mut Report, ready: Ready) {
+    if let Ready::No(why) = ready {
+        report.skip("interop", why);
+        return;
+    }
+    report.step("interop", || {
+        setup::routers()?;
+        interop::run(&interop::Options::default()).map(|()| Outcome::passed())
+    });
 }
 
 fn end_to_end(report: &mut Report, ready: Ready, filter: Option<&str>) {
