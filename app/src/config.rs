@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use ferrolb_cluster::speaker::pod_owner;
 use ferrolb_telemetry::log;
+use ferrolb_vocab::NodeName;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 /// Which objects are ours: what every command that judges the cluster must agree on.
 #[derive(Clone, Debug, Args)]
@@ -134,6 +137,9 @@ pub struct SpeakerConfig {
     /// Announce from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers too
     #[arg(long, env = "FERROLB_IGNORE_EXCLUDE_LB")]
     pub ignore_exclude_lb: bool,
+    /// Show the metrics of BGP and BFD under MetalLB's names too
+    #[arg(long, env = "FERROLB_METALLB_METRICS")]
+    pub metallb_metrics: bool,
     /// Seconds from one announcement of an owned address to the next, at least 1
     #[arg(
         long,
@@ -151,6 +157,20 @@ pub struct SpeakerConfig {
         value_name = "FILE"
     )]
     pub exclude_l2: PathBuf,
+}
+
+impl SpeakerConfig {
+    /// The Node this speaker runs on.
+    #[must_use]
+    pub fn node(&self) -> NodeName {
+        NodeName::from(self.node_name.as_str())
+    }
+
+    /// This Pod, if it is known, for what is to be removed together with it.
+    #[must_use]
+    pub fn pod_owner(&self) -> Option<OwnerReference> {
+        self.pod_uid.as_deref().map(|uid| pod_owner(&self.common.pod_name, uid))
+    }
 }
 
 /// At 1 s a node announces as often as in the first seconds of an address; faster would serve nobody.

@@ -21,14 +21,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrolb_api::CONTROLLER;
-use ferrolb_cluster::controller::{
-    ClaimWriter, ConfigurationStateWriter, ControllerWatches, ServiceStatus, StatusWriter,
-};
+use ferrolb_cluster::controller::{ClaimWriter, ControllerWatches, ServiceStatus, StatusWriter};
 use ferrolb_cluster::errors::{brief, is_absent, is_conflict};
 use ferrolb_cluster::lease::Elector;
 use ferrolb_cluster::liveness_key;
 use ferrolb_cluster::parse::service::SeenService;
-use ferrolb_cluster::{Dirty, EventQueue, EventWriter, Watches};
+use ferrolb_cluster::{Component, ConfigurationStateWriter, Dirty, EventQueue, EventWriter, Watches};
 use ferrolb_vocab::ServiceKey;
 use futures::StreamExt;
 use futures::future::OptionFuture;
@@ -66,10 +64,11 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let mut process = Process::start(common).await?;
     let dirty = Dirty::default();
     let mut watches = Watches::new(dirty.clone());
-    let local =
-        Arc::new(ControllerWatches::start(&mut watches, &process.client, &common.scope.config_namespaces));
+    let (client, namespace) = (&process.client, &common.namespace);
+    let namespaces = &common.scope.config_namespaces;
+    let local = Arc::new(ControllerWatches::start(&mut watches, client, namespace, namespaces));
     let configuration_state =
-        ConfigurationStateWriter::start(&mut watches, &process.client, &common.namespace);
+        ConfigurationStateWriter::start(&mut watches, client, namespace, Component::Controller);
     let ready = process.readiness.register("synced");
     let metrics = Metrics::register(&mut process.registry);
     let admin = process.serve_admin(config.admin_address).await?;

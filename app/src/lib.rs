@@ -12,6 +12,7 @@
 
 pub mod cli;
 pub mod config;
+mod configuration;
 pub mod controller;
 pub mod migrate;
 pub mod process;

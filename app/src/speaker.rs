@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! watches ──dirty──┐                                  ┌─> L2Handle (bounded, never waits for a peer)
-//! links ───watch───┼─> view + facts ─> plan ─> diff ──┤
+//! links ───watch───┼─> view + facts ─> plan ─> diff ──┼─> Peering: BGP and BFD (latest wins)
 //! liveness ─watch──┘                                  └─> Report (latest wins) ─> writer task ─> API server
 //! ```
 //!
@@ -14,7 +14,7 @@
 //!
 //! # Layout
 //! `running` is the loop's body, `ending` is how long it goes on and for whose sake, `decide` what
-//! it decides; the others are what it says and hears.
+//! it decides, `peering` the sessions with BGP peers; the others are what it says and hears.
 
 mod conflict_log;
 mod conflicts;
@@ -24,15 +24,17 @@ mod ending;
 mod exclusions;
 mod fast_liveness;
 mod liveness_keys;
+mod metallb_metrics;
 mod metrics;
+mod peering;
 mod report;
 mod running;
 
-pub use decide::{Decider, Facts, Pass};
+pub use decide::{Decider, Facts, Pass, Sessions};
 
 use anyhow::Context;
 use ferrolb_cluster::speaker::SpeakerWatches;
-use ferrolb_cluster::{Dirty, Watches};
+use ferrolb_cluster::{Component, ConfigurationStateWriter, Dirty, Watches};
 use ferrolb_peering::handover::{self, Estate, Handover, Predecessor};
 use tokio::task::JoinHandle;
 
@@ -53,7 +55,7 @@ use running::{AllMetrics, Parts, Speaker};
 pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
     let predecessor = Predecessor::meet(handover::NAME)?;
     let mut process = Process::start(&config.common).await?;
-    let metrics = AllMetrics::register(&mut process.registry);
+    let metrics = AllMetrics::register(&mut process.registry, config.metallb_metrics);
     let synced = process.readiness.register("synced");
     let announcing = process.readiness.register("announcing");
     // A predecessor answers on the admin port until it has stopped.
@@ -67,12 +69,17 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
     let local = SpeakerWatches::start(
         &mut watches,
         &process.client,
+        &config.node(),
         &common.namespace,
         &common.scope.config_namespaces,
     );
+    let component = Component::Speaker { node: config.node(), owner: config.pod_owner() };
+    let (client, namespace) = (&process.client, &common.namespace);
+    let configuration_state = ConfigurationStateWriter::start(&mut watches, client, namespace, component);
     let mut key_file = KeyFile::new(config.liveness_key_file.clone());
     let keys = tokio::select! {
-        ((), keys) = async { tokio::join!(local.synced(), key_file.changed()) } => keys,
+        ((), (), keys) =
+            async { tokio::join!(local.synced(), configuration_state.synced(), key_file.changed()) } => keys,
         () = process.stopped() => return Ok(()),
     };
     synced.set(true);
@@ -85,7 +92,8 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
         admin = Some(process.serve_admin(config.admin_address).await?);
     }
     let successors = Handover::listen(handover::NAME)?;
-    let parts = Parts { config: &config, process: &process, local, dirty, links, exclusions, metrics };
+    let watched = (local, configuration_state);
+    let parts = Parts { config: &config, process: &process, watched, dirty, links, exclusions, metrics };
     let (mut speaker, events) = Speaker::start(parts, keys, estate).await?;
     let mut inputs = Inputs { events, key_file, successors, patience: Patience::Running };
     announcing.set(true);

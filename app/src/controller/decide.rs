@@ -24,6 +24,7 @@ mod configuration;
 mod conflicts;
 mod deprecated;
 mod objects;
+mod sessions;
 mod told;
 
 /// Decides, and remembers what was decided and told.
@@ -261,6 +262,8 @@ pub(crate) fn conditions(object: &ConfigObject, view: &ControllerView) -> Vec<Co
         Condition { type_: READY, holds: false, reason: "NotAccepted", message }
     } else if let Some(waiting) = coexistence::condition(view) {
         waiting
+    } else if let Some(sessions) = sessions::condition(object, view) {
+        sessions
     } else if let Some((name, pool)) =
         object.pool.as_ref().and_then(|name| view.announced_pools.get_key_value(name))
     {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use ferrolb_api::METALLB_NAMESPACE;
-use ferrolb_cluster::config::ConfigObjects;
 use ferrolb_cluster::controller::ControllerObjects;
 use ferrolb_cluster::errors::{brief, is_absent};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -116,14 +115,12 @@ async fn objects(client: &Client, kind: Kind, definition: &Definition) -> anyhow
 async fn others(client: &Client) -> anyhow::Result<ControllerObjects> {
     Ok(ControllerObjects {
         services: all(client).await?,
-        seen_services: Vec::new(),
         namespaces: all(client).await?,
         nodes: all(client).await?,
         node_states: all(client).await?,
         service_cidrs: all(client).await?,
         claims: all(client).await?,
-        config: ConfigObjects::default(),
-        communities: Vec::new(),
+        ..ControllerObjects::default()
     })
 }
 

@@ -15,13 +15,7 @@ mod communities;
 mod peers;
 mod pools;
 
-/// What the operator must know of everything that waits for BGP.
-pub(super) const BGP_TO_COME: &str =
-    "kept, without effect: this version of FerroLB announces by layer 2 only";
-/// What they must know of a pool that only BGP advertises.
-pub(super) const GIVEN_NOT_ANNOUNCED: &str =
-    "its addresses are given and not announced: this version of FerroLB announces by layer 2 only";
-/// What they must know of a password in an object.
+/// What the operator must know of a password in an object.
 pub(super) const READABLE_PASSWORD: &str =
     "the password is readable in the object: move it to a Secret, and name that in passwordSecret";
 
@@ -70,7 +64,6 @@ fn convert_communities(
     migration.resources.communities.push(Community::new(COMMUNITIES, spec));
     let mut item = Item::new("bgp-communities", None);
     item.became("Community", COMMUNITIES);
-    item.note(BGP_TO_COME);
     migration.report.items.push(item);
 }
 

@@ -4,19 +4,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use ferrolb_api::METALLB_NAMESPACE;
 use ferrolb_api::annotations::DEPRECATED_PREFIX;
-use ferrolb_api::{BgpAdvertisement, METALLB_NAMESPACE, parse_selector};
 use ferrolb_cluster::config::Guarded;
 use ferrolb_cluster::controller::view::listed;
 use ferrolb_cluster::controller::{ConfigObject, ControllerObjects, ControllerView};
 use ferrolb_ipam::Allocator;
-use ferrolb_plan::{Coverage, coverage};
-use ferrolb_vocab::{PoolName, Selector};
+use ferrolb_vocab::PoolName;
 use kube::core::DeserializeGuard;
 use kube::{Resource, ResourceExt};
 
 use super::combine::Combined;
-use super::convert::GIVEN_NOT_ANNOUNCED;
 use super::kinds::Kind;
 use super::resources::Resources;
 
@@ -36,6 +34,8 @@ pub(super) fn tell(combined: &mut Combined, cluster: Option<&ControllerObjects>,
     objects.config.l2_advertisements = guarded(&combined.resources.l2_advertisements, scope.namespaces);
     objects.config.bgp_advertisements = guarded(&combined.resources.bgp_advertisements, scope.namespaces);
     objects.communities = guarded(&combined.resources.communities, scope.namespaces);
+    objects.peers = guarded(&combined.resources.peers, scope.namespaces);
+    objects.profiles = guarded(&combined.resources.bfd_profiles, scope.namespaces);
     let view = objects.view(scope.lb_class);
     for object in &view.config {
         tell_verdict(combined, object);
@@ -60,9 +60,7 @@ fn tell_verdict(combined: &mut Combined, object: &ConfigObject) {
         [&object.reference.kind, &object.reference.namespace, &object.reference.name]
             .map(|part| part.as_deref().unwrap_or_default());
     let key = format!("{kind} {namespace}/{name}");
-    // Told of every object of the kind, whether it is right or wrong.
-    let errors = object.errors.iter().filter(|error| error.reason != "BGPNotSupported");
-    for error in errors {
+    for error in &object.errors {
         combined.report.note_at(&key, format!("is not accepted: {}", error.message));
     }
     if !object.withheld.is_empty() && object.errors.iter().all(|error| error.reason != "AddressesWithheld") {
@@ -86,11 +84,6 @@ fn tell_pools(combined: &mut Combined, view: &ControllerView, namespaces_are_kno
                         MetalLB gave them to whoever asked for one";
             notes.push((key.to_string(), note));
         }
-        let is_told = combined.from_config_map.contains(key);
-        let bgp = &combined.resources.bgp_advertisements;
-        if is_read && !is_told && is_only_advertised_by_bgp(view, &name, bgp) {
-            notes.push((key.to_string(), GIVEN_NOT_ANNOUNCED));
-        }
     }
     notes.into_iter().for_each(|(key, note)| combined.report.note_at(&key, note.into()));
 }
@@ -98,24 +91,6 @@ fn tell_pools(combined: &mut Combined, view: &ControllerView, namespaces_are_kno
 fn admits_nobody(view: &ControllerView, pool: &PoolName) -> bool {
     let allocation = view.pools.get(pool).and_then(|pool| pool.service_allocation.as_ref());
     allocation.and_then(|allocation| allocation.namespaces.as_ref()).is_some_and(BTreeSet::is_empty)
-}
-
-fn is_only_advertised_by_bgp(view: &ControllerView, name: &PoolName, bgp: &[BgpAdvertisement]) -> bool {
-    let Some(pool) = view.announced_pools.get(name) else { return false };
-    let covers = |object: &BgpAdvertisement| {
-        let spec = &object.spec;
-        let selectors: Vec<Selector> = spec
-            .ip_address_pool_selectors
-            .iter()
-            .filter_map(|selector| parse_selector(selector).ok())
-            .collect();
-        let all = spec.ip_address_pools.is_empty() && spec.ip_address_pool_selectors.is_empty();
-        object.namespace().as_ref() == Some(&pool.namespace)
-            && (all
-                || spec.ip_address_pools.iter().any(|named| PoolName::from(named) == *name)
-                || selectors.iter().any(|selector| selector.matches(&pool.labels)))
-    };
-    coverage(name, pool, &view.advertisements, &view.nodes) == Coverage::NotSelected && bgp.iter().any(covers)
 }
 
 /// Services that do not keep what they have.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::convert::{BGP_TO_COME, READABLE_PASSWORD};
+use super::convert::READABLE_PASSWORD;
 use super::kinds::{GROUP, Kind, ObjectKey};
 use super::report::{Item, Problems, Report};
 use super::resources::Resources;
@@ -128,10 +128,6 @@ fn add(object: &Written, resources: &mut Resources, item: &mut Item, problems: &
         }
         Kind::BfdProfile => resources.bfd_profiles.extend(read::<BfdProfile>(object, item, problems)),
         Kind::Community => resources.communities.extend(read::<Community>(object, item, problems)),
-    }
-    match kind {
-        Kind::BgpPeer | Kind::BgpAdvertisement | Kind::BfdProfile | Kind::Community => item.note(BGP_TO_COME),
-        Kind::IpAddressPool | Kind::L2Advertisement => {}
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use ferrolb_api::events::EventReason;
+use ferrolb_api::conditions::CONFIG_RECONCILER_VALID;
 use ferrolb_api::node_state::{LinkState, NodeStateStatus, SpeakerState};
 use ferrolb_cluster::Notice;
 use ferrolb_cluster::coexistence::MetalLbPods;
@@ -13,14 +14,22 @@ use ferrolb_l2::schedule::PROBING_MIN;
 use ferrolb_liveness::{Heard, Isolation};
 use ferrolb_plan::interfaces::{announceable, subnets};
 use ferrolb_plan::{
-    Action, Announcements, Exclusions, Holding, Overruled, Ownership, Peering, Plan, Snapshot, Verdict,
-    Withheld, diff, plan,
+    Action, Announcements, BgpPeer, Exclusions, Holding, Overruled, Ownership, Plan, Snapshot, Verdict,
+    Withheld, bgp, diff, plan,
 };
-use ferrolb_vocab::{Epoch, Instant, InterfaceName, IpFamily, Link, LinkFlag, NodeName, ServiceKey};
+use ferrolb_vocab::{
+    Epoch, Instant, InterfaceName, IpFamily, Link, LinkFlag, NodeName, ObjectName, ServiceKey,
+};
 use k8s_openapi::api::core::v1::ObjectReference;
 
 use super::conflicts::Conflicts;
+use crate::configuration::verdict;
 use crate::process::VERSION;
+use advertising::Advertising;
+pub use advertising::Sessions;
+
+mod advertising;
+mod telling;
 
 /// Decides, and remembers what is announced and what was told.
 #[derive(Debug)]
@@ -45,6 +54,7 @@ pub struct Decider {
     rivalled: BTreeSet<IpAddr>,
     /// [`Facts::returns`] as far as it has been acted upon.
     returns: u64,
+    advertising: Advertising,
 }
 
 /// What the node itself knows, without the API server.
@@ -99,6 +109,8 @@ pub struct Pass {
     pub regained: BTreeSet<IpAddr>,
     /// Whether there were peers and none is alive, so that it matters whether the gateway answers.
     pub is_alone: bool,
+    /// What is to be of the sessions with BGP peers.
+    pub sessions: Sessions,
     /// When another pass is due, whatever happens.
     pub expires: Option<Instant>,
     /// What the API server's objects should say.
@@ -128,6 +140,7 @@ impl Decider {
             is_cut_off: false,
             rivalled: BTreeSet::new(),
             returns: 0,
+            advertising: Advertising::default(),
         }
     }
 
@@ -167,18 +180,37 @@ impl Decider {
         &self.verdicts
     }
 
+    /// The last verdicts about BGP; none where nobody uses it.
+    #[must_use]
+    pub const fn advertising(&self) -> &BTreeMap<ServiceKey, bgp::Verdict> {
+        self.advertising.verdicts()
+    }
+
+    /// Since when this node asks its BGP peers to prefer others, if it does.
+    #[must_use]
+    pub const fn shutdown_since(&self) -> Option<Instant> {
+        self.advertising.shutdown_since()
+    }
+
     /// Decides about everything in `view`. The actions are taken as carried out.
     pub fn decide(&mut self, mut view: SpeakerView, facts: &Facts) -> Pass {
+        let mut peers = std::mem::take(&mut view.peers);
         if self.waits_for(&view.metallb) {
             view.services.clear();
+            // A router that has a session with MetalLB's speaker takes no second one from this node.
+            peers.clear();
         }
         self.known.pools.clone_from(&view.pools);
         self.known.advertisements.clone_from(&view.advertisements);
+        self.known.peering = Arc::clone(&view.peering);
         let references = view.references.clone();
         let occupied = std::mem::take(&mut view.occupied);
         let node_uid = view.node_uids.get(&self.me).cloned();
+        let valid = "No object that concerns this node has an error.";
+        let errors = view.errors.iter().map(|error| (error.object.as_ref(), error.message.as_str()));
+        let configuration = verdict(CONFIG_RECONCILER_VALID, errors, valid);
         self.judge_isolation(&view, facts);
-        let snapshot = self.snapshot(view, facts);
+        let snapshot = self.snapshot(view, peers, facts);
         let planned = plan(&snapshot);
         let actions = diff(&planned.announcements(), &self.actual);
         let to_probe = self.to_probe(&planned, occupied);
@@ -187,13 +219,21 @@ impl Decider {
         self.conflicts.update(&facts.occupied, &unproven, &self.actual, facts.now);
         self.conflicts.leave_to_others(|address| facts.is_claimed(address));
         let announced = announced(&planned, &snapshot, &unproven);
-        let notices = self.notices(&planned, &announced, &references);
+        let mut notices = self.notices(&planned, &announced, &references);
         self.announced = announced.keys().cloned().collect();
+        let advertised = self.advertising.decide(&snapshot);
+        let told = advertised.notices.into_iter();
+        notices
+            .extend(told.filter_map(|(service, notice)| Some((references.get(&service)?.clone(), notice))));
         let (claims, expires) = (planned.claims(), planned.expires());
         let report = Report {
             node_state: self.node_state(&snapshot, facts),
             node_uid,
             announced,
+            advertised: advertised.services,
+            configuration: Some(configuration),
+            // The drivers' to say.
+            sessions: BTreeMap::new(),
             alive: facts.alive.union(&facts.ownership.leaving).cloned().collect(),
         };
         let regained = self.regained(&planned.held, facts);
@@ -204,8 +244,22 @@ impl Decider {
         let is_alone = self.isolation.is_alone();
         // Before that a Service is not told, although the driver may answer for it already.
         let asked = self.asked.values().map(|since| *since + PROBING_MIN);
-        let expires = expires.into_iter().chain(self.isolation.expires()).chain(asked).min();
-        Pass { actions, claims, watchers, standby, to_probe, regained, is_alone, expires, report, notices }
+        let expires = [expires, self.isolation.expires(), advertised.expires];
+        let expires = expires.into_iter().flatten().chain(asked).min();
+        let sessions = advertised.sessions;
+        Pass {
+            actions,
+            claims,
+            watchers,
+            standby,
+            to_probe,
+            regained,
+            is_alone,
+            sessions,
+            expires,
+            report,
+            notices,
+        }
     }
 
     /// The addresses to ask for before they are announced where they were not before, when other
@@ -301,7 +355,7 @@ impl Decider {
         self.waits
     }
 
-    fn snapshot(&self, view: SpeakerView, facts: &Facts) -> Snapshot {
+    fn snapshot(&self, view: SpeakerView, peers: BTreeMap<ObjectName, BgpPeer>, facts: &Facts) -> Snapshot {
         let mut nodes = view.nodes;
         if let Some(me) = nodes.get_mut(&self.me) {
             // Our own NodeState may not have come back from the API server yet.
@@ -332,50 +386,8 @@ impl Decider {
             advertisements: view.advertisements,
             links: facts.links.clone(),
             exclusions: self.exclusions.clone(),
-            peering: Peering::default(),
+            peering: self.advertising.peering(peers),
         }
-    }
-
-    /// What changed since the last pass, told at the Service and in the log.
-    fn notices(
-        &self,
-        planned: &Plan,
-        announced: &BTreeMap<ServiceKey, AnnouncedService>,
-        references: &BTreeMap<ServiceKey, ObjectReference>,
-    ) -> Vec<(ObjectReference, Notice)> {
-        let mut notices = Vec::new();
-        for (service, verdict) in &planned.verdicts {
-            let was_announced = self.announced.contains(service);
-            let notice = match verdict {
-                Verdict::Announce(_) if was_announced || !announced.contains_key(service) => None,
-                Verdict::Announce(_) => {
-                    tracing::info!(%service, node = %self.me, "this node announces the Service");
-                    let message = format!("announcing from node \"{}\" with protocol \"layer2\"", self.me);
-                    Some(Notice::new(EventReason::NodeAssigned, message))
-                }
-                Verdict::Withhold(_) if self.verdicts.get(service) == Some(verdict) => None,
-                Verdict::Withhold(why) => {
-                    log_withheld(service, why, was_announced);
-                    self.announce_failed(why)
-                }
-            };
-            let reference = references.get(service);
-            notices.extend(reference.cloned().zip(notice));
-        }
-        notices
-    }
-
-    fn announce_failed(&self, why: &Withheld) -> Option<Notice> {
-        let Withheld::NoUsableInterface { address } = why else { return None };
-        let message = format!(
-            "{}: the interfaces specified by LB IP \"{address}\" doesn't exist in assigned node \"{}\" with \
-             protocol \"layer2\"; none that spec.interfaces of the L2Advertisement allows has carrier and can \
-             resolve the address: see the links of NodeState \"{}\"",
-            why.reason(),
-            self.me,
-            self.me
-        );
-        Some(Notice::new(EventReason::AnnounceFailed, message))
     }
 
     fn node_state(&self, snapshot: &Snapshot, facts: &Facts) -> NodeStateStatus {
@@ -429,16 +441,6 @@ fn announced(
         Some((service.clone(), AnnouncedService { interfaces: named, is_whole }))
     };
     planned.verdicts.iter().filter_map(announced).collect()
-}
-
-/// A Service that this node stops announcing is worth a line; one that it never announced is not.
-fn log_withheld(service: &ServiceKey, why: &Withheld, was_announced: bool) {
-    let reason = why.reason();
-    if was_announced {
-        tracing::info!(%service, reason, "this node stops announcing the Service: {why}");
-    } else {
-        tracing::debug!(%service, reason, "this node does not announce the Service: {why}");
-    }
 }
 
 #[cfg(test)]

@@ -1,22 +1,52 @@
 //! What the drivers have to say.
 
+use std::time::Duration;
+
+use ferrolb_bfd as bfd;
+use ferrolb_bgp::{self as bgp, Reason};
 use ferrolb_l2::{Conflict, Event as L2Event};
 use ferrolb_liveness::Event as LivenessEvent;
+use ferrolb_peering::bfd::{BfdEvent, SessionPath};
+use ferrolb_peering::bgp::BgpEvent;
+use ferrolb_telemetry::{RateLimit, clock};
 use tokio::sync::mpsc;
 
 use super::conflict_log::ConflictLog;
+use super::peering::PeeringEvents;
+
+/// A peer that cannot be connected to is tried again and again.
+const ATTEMPTS_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What the drivers have to say, for the log.
 pub(super) struct DriverEvents {
-    pub(super) liveness: mpsc::Receiver<LivenessEvent>,
-    pub(super) l2: mpsc::Receiver<L2Event>,
-    pub(super) conflicts: ConflictLog,
+    liveness: mpsc::Receiver<LivenessEvent>,
+    l2: mpsc::Receiver<L2Event>,
+    conflicts: ConflictLog,
+    peering: PeeringEvents,
+    attempts: RateLimit,
+}
+
+/// What somebody has to act upon.
+#[derive(Debug)]
+pub(super) enum News {
+    /// Another host claims an address that is announced.
+    Conflict(Conflict),
+    /// BFD has lost a path.
+    PathLost(SessionPath),
 }
 
 impl DriverEvents {
-    /// Logs the next event, and returns it if it is a conflict about an address that is announced.
-    /// Cancel-safe.
-    pub(super) async fn log_next(&mut self) -> Option<Conflict> {
+    pub(super) fn new(
+        liveness: mpsc::Receiver<LivenessEvent>,
+        l2: mpsc::Receiver<L2Event>,
+        peering: PeeringEvents,
+    ) -> Self {
+        let attempts = RateLimit::new(ATTEMPTS_INTERVAL);
+        Self { liveness, l2, conflicts: ConflictLog::new(), peering, attempts }
+    }
+
+    /// Logs the next event, and returns it if somebody has to act upon it. Cancel-safe.
+    pub(super) async fn log_next(&mut self) -> Option<News> {
         tokio::select! {
             Some(event) = self.liveness.recv() => match event {
                 LivenessEvent::Alive(node) => tracing::info!(%node, "a speaker is alive"),
@@ -30,11 +60,63 @@ impl DriverEvents {
             Some(event) = self.l2.recv() => {
                 self.conflicts.log(&event);
                 if let L2Event::Conflict(conflict) = event {
-                    return Some(conflict);
+                    return Some(News::Conflict(conflict));
                 }
             }
+            Some(event) = self.peering.bfd.recv() => {
+                log_bfd(&event);
+                if let bfd::Event::Down { why, .. } = event.change
+                    && why.is_failure()
+                {
+                    return Some(News::PathLost(event.path));
+                }
+            }
+            Some(event) = self.peering.bgp.recv() => log_bgp(&event, &mut self.attempts),
             else => std::future::pending().await,
         }
         None
+    }
+}
+
+fn log_bfd(BfdEvent { path, change }: &BfdEvent) {
+    let peer = path.peer;
+    match change {
+        bfd::Event::Up { .. } => tracing::info!(%peer, "a BFD session is up"),
+        bfd::Event::Down { why, .. } if why.is_failure() => {
+            tracing::warn!(%peer, reason = why.reason(), "BFD has lost the path to a peer");
+        }
+        bfd::Event::Down { why, .. } => {
+            tracing::info!(%peer, reason = why.reason(), "a BFD session was taken down");
+        }
+    }
+}
+
+fn log_bgp(BgpEvent { peer, event }: &BgpEvent, attempts: &mut RateLimit) {
+    match event {
+        bgp::Event::Established { negotiated, .. } => {
+            tracing::info!(object = %peer, peer_asn = %negotiated.remote_asn, "a BGP session is established");
+        }
+        bgp::Event::Down {
+            reason: why @ (Reason::ConfigChanged(_) | Reason::Stopped(_)), lasted, ..
+        } => {
+            let (reason, elapsed) = (why.reason(), lasted.as_secs_f64());
+            tracing::info!(object = %peer, reason, elapsed, error = %why, "a BGP session was ended");
+        }
+        bgp::Event::Down { reason: why, lasted, .. } => {
+            let (reason, elapsed) = (why.reason(), lasted.as_secs_f64());
+            tracing::warn!(object = %peer, reason, elapsed, error = %why, "a BGP session is lost");
+        }
+        bgp::Event::Failed { reason: why, .. } => {
+            if let Some(suppressed) = attempts.admit(clock::now()) {
+                let reason = why.reason();
+                tracing::warn!(object = %peer, reason, suppressed, error = %why, "a BGP session did not come about");
+            }
+        }
+        bgp::Event::Refused { cease, .. } => {
+            tracing::debug!(object = %peer, reason = cease.name(), "a connection of a BGP peer was refused");
+        }
+        bgp::Event::EndOfRib { family, .. } => {
+            tracing::debug!(object = %peer, protocol = family.name(), "a BGP peer has told all its routes");
+        }
     }
 }

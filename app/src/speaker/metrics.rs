@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ferrolb_plan::{Verdict, Withheld};
+use ferrolb_plan::{Verdict, bgp};
 use ferrolb_telemetry::Registry;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
@@ -15,6 +15,8 @@ use super::Decider;
 pub(super) struct Metrics {
     announced: Gauge,
     withheld: Family<Reason, Gauge>,
+    advertised: Gauge,
+    unadvertised: Family<Reason, Gauge>,
     metallb_speakers: Gauge,
 }
 
@@ -37,6 +39,16 @@ impl Metrics {
             metrics.withheld.clone(),
         );
         registry.register(
+            "ferrolb_plan_bgp_advertised",
+            "Services that this node advertises to BGP peers",
+            metrics.advertised.clone(),
+        );
+        registry.register(
+            "ferrolb_plan_bgp_withheld",
+            "Services that this node does not advertise to BGP peers, by reason; none where nobody uses BGP",
+            metrics.unadvertised.clone(),
+        );
+        registry.register(
             "ferrolb_kube_metallb_pods",
             "Speakers of MetalLB that handle the same Services; while there is one, FerroLB stands back",
             metrics.metallb_speakers.clone(),
@@ -45,17 +57,36 @@ impl Metrics {
     }
 
     pub(super) fn record(&self, decider: &Decider, metallb_speakers: usize) {
-        self.metallb_speakers.set(i64::try_from(metallb_speakers).unwrap_or(i64::MAX));
-        self.announced.set(i64::try_from(decider.announced()).unwrap_or(i64::MAX));
-        let mut withheld: BTreeMap<&'static str, i64> = BTreeMap::new();
-        for verdict in decider.verdicts().values() {
-            if let Verdict::Withhold(why) = verdict {
-                *withheld.entry(Withheld::reason(why)).or_default() += 1;
-            }
-        }
-        self.withheld.clear();
-        for (reason, count) in withheld {
-            self.withheld.get_or_create(&Reason { reason }).set(count);
-        }
+        self.metallb_speakers.set(count(metallb_speakers));
+        self.announced.set(count(decider.announced()));
+        let withheld = decider.verdicts().values().filter_map(|verdict| match verdict {
+            Verdict::Announce(_) => None,
+            Verdict::Withhold(why) => Some(why.reason()),
+        });
+        show(&self.withheld, withheld);
+        let advertising = decider.advertising();
+        let unadvertised = advertising.values().filter_map(|verdict| match verdict {
+            bgp::Verdict::Advertise { .. } => None,
+            bgp::Verdict::Withhold(why) => Some(why.reason()),
+        });
+        let unadvertised = show(&self.unadvertised, unadvertised);
+        self.advertised.set(count(advertising.len().saturating_sub(unadvertised)));
     }
+}
+
+/// Shows how often there is each reason. How many there are.
+fn show(family: &Family<Reason, Gauge>, reasons: impl Iterator<Item = &'static str>) -> usize {
+    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for reason in reasons {
+        *counts.entry(reason).or_default() += 1;
+    }
+    family.clear();
+    for (&reason, &number) in &counts {
+        family.get_or_create(&Reason { reason }).set(count(number));
+    }
+    counts.into_values().sum()
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

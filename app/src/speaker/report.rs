@@ -1,13 +1,15 @@
 //! The task that writes what the speaker has to say, so that the speaker never waits for the
 //! API server.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ferrolb_api::SPEAKER;
+use ferrolb_api::bgp_session::BgpSessionStatus;
 use ferrolb_cluster::errors::brief;
 use ferrolb_cluster::speaker::{Report, Reporter, SpeakerWatches};
-use ferrolb_cluster::{EventQueue, EventWriter, Notice};
-use ferrolb_vocab::NodeName;
+use ferrolb_cluster::{ConfigurationStateWriter, EventQueue, EventWriter, Notice};
+use ferrolb_vocab::ObjectName;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use tokio::sync::watch;
@@ -32,16 +34,29 @@ pub(super) struct ReportTask {
 }
 
 impl ReportTask {
-    pub(super) fn start(client: &Client, config: &SpeakerConfig, local: &SpeakerWatches) -> Self {
+    pub(super) fn start(
+        client: &Client,
+        config: &SpeakerConfig,
+        local: &SpeakerWatches,
+        configuration_state: ConfigurationStateWriter,
+    ) -> Self {
         let pod_name = config.common.pod_name.as_str();
-        let pod = config.pod_uid.as_deref().map(|uid| (pod_name, uid));
-        let node = NodeName::from(config.node_name.as_str());
-        let reporter = Reporter::new(client, &config.common.namespace, node, pod, local);
+        let subject = (config.node(), config.pod_owner());
+        let reporter = Reporter::new(client, &config.common.namespace, subject, local, configuration_state);
         let events =
             EventQueue::start(EventWriter::new(client.clone(), SPEAKER, pod_name), WAITING_EVENTS_MAX);
         let (report, reports) = watch::channel(Report::default());
         tokio::spawn(write_reports(reporter, reports));
         Self { report, events }
+    }
+
+    /// Replaces what is to be said of the sessions with BGP peers.
+    pub(super) fn publish_sessions(&self, sessions: BTreeMap<ObjectName, BgpSessionStatus>) {
+        self.report.send_if_modified(|current| {
+            let changed = current.sessions != sessions;
+            current.sessions = sessions;
+            changed
+        });
     }
 
     /// Replaces what is to be said; what was not yet written is forgotten.
@@ -55,7 +70,7 @@ impl ReportTask {
     }
 }
 
-async fn write_reports(reporter: Reporter, mut reports: watch::Receiver<Report>) {
+async fn write_reports(mut reporter: Reporter, mut reports: watch::Receiver<Report>) {
     let mut retry = RETRY_MIN;
     let mut report_changed = reports.changed().await;
     while report_changed.is_ok() {

@@ -5,13 +5,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use anyhow::Context;
-use ferrolb_cluster::Dirty;
 use ferrolb_cluster::speaker::{SpeakerView, SpeakerWatches};
+use ferrolb_cluster::{ConfigurationStateWriter, Dirty};
 use ferrolb_l2::{Intervals, Start};
 use ferrolb_link::{L2Driver, L2Handle, L2Metrics, L2Status, gateways};
 use ferrolb_liveness::{KeyRing, Timing};
 use ferrolb_peering::handover::{Estate, Successor};
-use ferrolb_peering::{Liveness, LivenessConfig, LivenessHandle, LivenessMetrics, LivenessView, liveness};
+use ferrolb_peering::{
+    BfdMetrics, BgpMetrics, Liveness, LivenessConfig, LivenessHandle, LivenessMetrics, LivenessView, liveness,
+};
+use ferrolb_plan::bgp::GRACEFUL_SHUTDOWN_WAIT;
 use ferrolb_plan::{Action, Exclusions, Ownership};
 use ferrolb_telemetry::{Registry, clock};
 use ferrolb_vocab::{Instant, Link, NodeName};
@@ -19,10 +22,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::conflict_log::ConflictLog;
-use super::driver_events::DriverEvents;
+use super::driver_events::{DriverEvents, News};
 use super::ending::{End, Inputs, Patience, Turn};
+use super::metallb_metrics::MetalLbMetrics;
 use super::metrics::Metrics;
+use super::peering::{Host, Peering};
 use super::report::ReportTask;
 use super::{Decider, Facts, fast_liveness};
 use crate::config::{LivenessProfile, SpeakerConfig};
@@ -43,14 +47,21 @@ pub(super) struct AllMetrics {
     own: Metrics,
     l2: L2Metrics,
     liveness: LivenessMetrics,
+    bgp: BgpMetrics,
+    bfd: BfdMetrics,
+    metallb: Option<MetalLbMetrics>,
 }
 
 impl AllMetrics {
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    /// `as_metallb`: those of the sessions under MetalLB's names too.
+    pub(super) fn register(registry: &mut Registry, as_metallb: bool) -> Self {
         Self {
             own: Metrics::register(registry),
             l2: L2Metrics::register(registry),
             liveness: LivenessMetrics::register(registry),
+            bgp: BgpMetrics::register(registry),
+            bfd: BfdMetrics::register(registry),
+            metallb: as_metallb.then(|| MetalLbMetrics::register(registry)),
         }
     }
 }
@@ -59,7 +70,8 @@ impl AllMetrics {
 pub(super) struct Parts<'a> {
     pub(super) config: &'a SpeakerConfig,
     pub(super) process: &'a Process,
-    pub(super) local: SpeakerWatches,
+    /// What is read of the API server, and what writes the verdict on it.
+    pub(super) watched: (SpeakerWatches, ConfigurationStateWriter),
     pub(super) dirty: Dirty,
     pub(super) links: watch::Receiver<Vec<Link>>,
     pub(super) exclusions: Exclusions,
@@ -68,6 +80,7 @@ pub(super) struct Parts<'a> {
 
 /// The deciding value, and the ends of everything it needs.
 pub(super) struct Speaker {
+    me: NodeName,
     decider: Decider,
     local: SpeakerWatches,
     dirty: Dirty,
@@ -81,8 +94,10 @@ pub(super) struct Speaker {
     gateway: watch::Receiver<Option<Instant>>,
     /// Whether it matters now if the gateway answers.
     is_alone: watch::Sender<bool>,
+    peering: Peering,
     report: ReportTask,
     metrics: Metrics,
+    metallb_metrics: Option<MetalLbMetrics>,
     pod: String,
     /// Of the node, as long as this process runs.
     conditions: Vec<Condition>,
@@ -97,25 +112,28 @@ impl Speaker {
         keys: KeyRing,
         estate: Estate,
     ) -> anyhow::Result<(Self, DriverEvents)> {
-        let Parts { config, process, local, dirty, links, exclusions, metrics } = parts;
-        let me = NodeName::from(config.node_name.as_str());
+        let Parts { config, process, watched, dirty, links, exclusions, metrics } = parts;
+        let (local, configuration_state) = watched;
+        let me = config.node();
         let mut decider = Decider::new(me.clone(), exclusions, config.ignore_exclude_lb);
         decider.inherit(estate);
         let lb_class = config.common.scope.lb_class.clone();
         let intervals = Intervals { refresh: config.l2_refresh_interval, ..Intervals::default() };
         let L2Driver { handle: l2, events: l2_events, task: l2_task } =
             L2Driver::spawn(links.clone(), intervals, metrics.l2);
-        let view = local.view(lb_class.as_deref(), decider.known());
+        let view = local.view(&me, lb_class.as_deref(), decider.known());
         let Liveness { handle: mesh, view: mut alive, events: liveness_events, refused } =
             start_liveness((config, keys), &me, &view, metrics.liveness)?;
         mesh.set_peers(view.internal_ips);
         // Before the mesh knows its peers, this node would believe itself alone.
         alive.changed().await.context("the liveness driver has ended")?;
-        let report = ReportTask::start(&process.client, config, &local);
+        let (peering, peering_events) = Peering::start(metrics.bgp, metrics.bfd)?;
+        let report = ReportTask::start(&process.client, config, &local, configuration_state);
         let (is_alone, gateway_is_urgent) = watch::channel(false);
         let mut speaker = Self {
             gateway: gateways::follow(links.clone(), gateway_is_urgent),
             is_alone,
+            me,
             decider,
             local,
             dirty,
@@ -126,8 +144,10 @@ impl Speaker {
             mesh,
             links,
             alive,
+            peering,
             report,
             metrics: metrics.own,
+            metallb_metrics: metrics.metallb,
             pod: config.common.pod_name.clone(),
             conditions: fast_liveness::condition(config.liveness_profile, refused.as_ref())
                 .into_iter()
@@ -136,8 +156,7 @@ impl Speaker {
         };
         speaker.pass().await?;
         speaker.mesh.start();
-        let events = DriverEvents { liveness: liveness_events, l2: l2_events, conflicts: ConflictLog::new() };
-        Ok((speaker, events))
+        Ok((speaker, DriverEvents::new(liveness_events, l2_events, peering_events)))
     }
 
     /// Waits until something happens.
@@ -156,9 +175,20 @@ impl Speaker {
                     changed.context("the layer 2 driver has ended")?;
                     return Ok(Turn::Sockets(self.sockets.borrow_and_update().is_up()));
                 }
-                conflict = inputs.events.log_next() => match conflict {
-                    Some(conflict) if self.decider.contested(&conflict, clock::now()) => {}
-                    Some(_) | None => continue,
+                changed = self.peering.changed() => {
+                    changed?;
+                    self.peering.reconcile();
+                    self.report.publish_sessions(self.peering.statuses(clock::now()));
+                    self.show_as_metallb();
+                    continue;
+                }
+                news = inputs.events.log_next() => match news {
+                    Some(News::Conflict(conflict)) if self.decider.contested(&conflict, clock::now()) => {}
+                    Some(News::PathLost(path)) => {
+                        self.peering.lose(path);
+                        continue;
+                    }
+                    Some(News::Conflict(_)) | None => continue,
                 },
                 keys = inputs.key_file.changed() => {
                     self.mesh.set_keys(keys);
@@ -189,8 +219,9 @@ impl Speaker {
     }
 
     pub(super) async fn pass(&mut self) -> anyhow::Result<()> {
-        let view = self.local.view(self.lb_class.as_deref(), self.decider.known());
+        let view = self.local.view(&self.me, self.lb_class.as_deref(), self.decider.known());
         self.mesh.set_peers(view.internal_ips.clone());
+        let internal_ips = view.internal_ips.get(&self.me).cloned().unwrap_or_default();
         self.l2.set_fellows(view.fellows.clone()).await?;
         let metallb_speakers = view.metallb.speakers.len();
         let speakers = self.alive.borrow_and_update().clone();
@@ -216,7 +247,8 @@ impl Speaker {
             pod: self.pod.clone(),
         };
         let mut pass = self.decider.decide(view, &facts);
-        pass.report.node_state.conditions.extend(self.conditions.iter().cloned());
+        let conditions = self.conditions.iter().cloned().chain(self.peering.condition());
+        pass.report.node_state.conditions.extend(conditions);
         self.l2.stand_by(pass.standby).await?;
         self.carry_out(pass.actions, &pass.to_probe).await?;
         for address in pass.regained {
@@ -225,11 +257,21 @@ impl Speaker {
         self.mesh.set_watchers(pass.watchers);
         // Who hears this stops answering, so it comes after the announcement.
         self.mesh.set_claims(pass.claims);
+        let host = Host { node: &self.me, internal_ips: &internal_ips, links: &facts.links };
+        self.peering.follow(&pass.sessions, &host);
+        pass.report.sessions = self.peering.statuses(facts.now);
         self.is_alone.send_if_modified(|known| std::mem::replace(known, pass.is_alone) != pass.is_alone);
         self.expires = pass.expires;
         self.metrics.record(&self.decider, metallb_speakers);
+        self.show_as_metallb();
         self.report.publish(pass.report, pass.notices);
         Ok(())
+    }
+
+    fn show_as_metallb(&self) {
+        if let Some(metrics) = &self.metallb_metrics {
+            metrics.show(&self.peering);
+        }
     }
 
     async fn carry_out(&self, actions: Vec<Action>, to_probe: &BTreeSet<IpAddr>) -> anyhow::Result<()> {
@@ -245,19 +287,35 @@ impl Speaker {
         Ok(())
     }
 
-    /// Gives everything up, and ends when others have it, or nobody takes it in time.
+    /// Gives everything up, and ends when others have it, or nobody takes it in time: addresses by layer 2,
+    /// and what routers send here once they had the time to choose others.
     pub(super) async fn leave(mut self) -> anyhow::Result<()> {
         self.mesh.set_leaving(true);
-        let end = tokio::time::Instant::now() + LEAVE_MAX;
-        while !self.decider.estate().is_empty() && tokio::time::Instant::now() < end {
+        let begun = tokio::time::Instant::now();
+        loop {
+            let owns = !self.decider.estate().is_empty();
+            let end = match (owns, self.peering.advertises()) {
+                (_, true) => begun + GRACEFUL_SHUTDOWN_WAIT,
+                (true, false) => begun + LEAVE_MAX,
+                (false, false) => break,
+            };
+            if tokio::time::Instant::now() >= end {
+                break;
+            }
             tokio::select! {
                 () = self.dirty.wait() => {}
                 changed = self.alive.changed() => changed.context("the liveness driver has ended")?,
+                changed = self.peering.changed() => {
+                    changed?;
+                    self.peering.reconcile();
+                    continue;
+                }
                 () = tokio::time::sleep_until(end) => {}
             }
             self.pass().await?;
         }
         self.mesh.leave().await;
+        self.peering.leave(format!("node {} leaves: its FerroLB speaker was asked to end", self.me)).await;
         Ok(())
     }
 
@@ -265,6 +323,8 @@ impl Speaker {
     /// answers until that one does.
     pub(super) async fn hand_over(self, successor: Successor) {
         let estate = self.decider.estate();
+        // Routers take one session of a node: the next speaker's comes after this one's.
+        self.peering.stop().await;
         self.mesh.hand_over().await;
         match successor.give(&estate).await {
             Ok(()) => tracing::info!(count = estate.len(), "the next speaker on this node goes on"),

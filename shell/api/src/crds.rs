@@ -9,8 +9,8 @@ use kube::core::crd::merge_crds;
 
 use crate::bgp_peer::v1beta1;
 use crate::{
-    AddressClaim, BfdProfile, BgpAdvertisement, BgpPeer, Community, ConfigurationState, IpAddressPool,
-    L2Advertisement, NodeState, ServiceBgpStatus, ServiceL2Status,
+    AddressClaim, BfdProfile, BgpAdvertisement, BgpPeer, BgpSession, Community, ConfigurationState,
+    IpAddressPool, L2Advertisement, NodeState, ServiceBgpStatus, ServiceL2Status,
 };
 
 /// The definitions of all kinds, sorted by name.
@@ -21,6 +21,7 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
         BfdProfile::crd(),
         BgpAdvertisement::crd(),
         bgp_peer(),
+        BgpSession::crd(),
         Community::crd(),
         ConfigurationState::crd(),
         IpAddressPool::crd(),

@@ -3,7 +3,7 @@
 /// On a Node: keep this node out of load balancing. Presence counts, whatever the value.
 pub const EXCLUDE_FROM_LOAD_BALANCERS: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
-/// On `ServiceL2Status` and `ServiceBGPStatus`: the node the object is about.
+/// On `ServiceL2Status`, `ServiceBGPStatus` and `BGPSession`: the node the object is about.
 pub const NODE: &str = "metallb.io/node";
 /// On `ServiceL2Status` and `ServiceBGPStatus`: the name of the Service.
 pub const SERVICE_NAME: &str = "metallb.io/service-name";

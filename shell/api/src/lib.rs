@@ -10,7 +10,7 @@
 //! One module per kind: [`ip_address_pool`], [`l2_advertisement`], [`bgp_advertisement`],
 //! [`bgp_peer`], [`community`] and [`bfd_profile`] are configuration; [`service_l2_status`],
 //! [`service_bgp_status`] and [`configuration_state`] are what FerroLB reports in MetalLB's group,
-//! and [`node_state`] and [`address_claim`] are our own. [`mod@crds`] collects the CustomResourceDefinitions. The names are in
+//! and [`node_state`], [`bgp_session`] and [`address_claim`] are our own. [`mod@crds`] collects the CustomResourceDefinitions. The names are in
 //! [`annotations`], [`labels`], [`conditions`] and [`events`]; [`selector`] parses label selectors.
 //!
 //! # Objects without `spec`
@@ -26,6 +26,7 @@ pub mod annotations;
 pub mod bfd_profile;
 pub mod bgp_advertisement;
 pub mod bgp_peer;
+pub mod bgp_session;
 pub mod community;
 pub mod conditions;
 pub mod configuration_state;
@@ -44,6 +45,7 @@ pub use address_claim::AddressClaim;
 pub use bfd_profile::BfdProfile;
 pub use bgp_advertisement::BgpAdvertisement;
 pub use bgp_peer::BgpPeer;
+pub use bgp_session::BgpSession;
 pub use community::Community;
 pub use configuration_state::ConfigurationState;
 pub use crds::{converted_bgp_peer, crds, crds_yaml};

@@ -3,8 +3,8 @@
 //! agrees is for the end-to-end tests, which apply the same files.
 
 use ferrolb_api::{
-    AddressClaim, BfdProfile, BgpAdvertisement, BgpPeer, Community, ConfigurationState, IpAddressPool,
-    L2Advertisement, NodeState, ServiceBgpStatus, ServiceL2Status, crds,
+    AddressClaim, BfdProfile, BgpAdvertisement, BgpPeer, BgpSession, Community, ConfigurationState,
+    IpAddressPool, L2Advertisement, NodeState, ServiceBgpStatus, ServiceL2Status, crds,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,6 +36,7 @@ fn round_trip(object: &Value) -> Value {
         "ConfigurationState" => through::<ConfigurationState>(object),
         "AddressClaim" => through::<AddressClaim>(object),
         "NodeState" => through::<NodeState>(object),
+        "BGPSession" => through::<BgpSession>(object),
         other => panic!("{other} is not a kind of ours"),
     }
 }

@@ -62,6 +62,8 @@ impl ConfigStores {
     }
 }
 
-fn all<K: Resource<DynamicType = ()> + Clone + 'static>(stores: &[GuardedStore<K>]) -> Vec<Guarded<K>> {
+pub(crate) fn all<K: Resource<DynamicType = ()> + Clone + 'static>(
+    stores: &[GuardedStore<K>],
+) -> Vec<Guarded<K>> {
     stores.iter().flat_map(Store::state).collect()
 }

@@ -5,17 +5,20 @@
 //! whether a Service gets an address, or a node announces it, is decided in `core/`.
 //!
 //! # Layout
-//! [`client`] connects; [`watches`] keeps local copies, [`config`] those of the configuration, [`services`]
-//! that of the Services, of each only what is read,
+//! [`client`] connects; [`watches`] keeps local copies, [`config`] those of the configuration, `bgp` those of
+//! its kinds that only BGP needs, [`services`] that of the Services, of each only what is read,
 //! [`coexistence`] those of `MetalLB`'s Pods; [`parse`] turns objects into values; [`controller`] and
-//! [`speaker`] assemble the view of each process and write what it decided; [`events`] tells
+//! [`speaker`] assemble the view of each process and write what it decided, [`configuration_state`] its verdict
+//! on the configuration; [`events`] tells
 //! people at the object; [`lease`] elects the leading controller; [`liveness_key`] makes the
 //! key of the speakers; [`webhook`] keeps
 //! what the optional webhook needs of the API server.
 
+mod bgp;
 pub mod client;
 pub mod coexistence;
 pub mod config;
+pub mod configuration_state;
 pub mod controller;
 pub mod errors;
 pub mod events;
@@ -27,6 +30,7 @@ pub mod speaker;
 pub mod watches;
 pub mod webhook;
 
+pub use configuration_state::{Component, ConfigurationStateWriter};
 pub use events::{EventQueue, EventWriter, Notice};
 pub use services::Services;
 pub use watches::{Dirty, Watches};

@@ -14,6 +14,8 @@ const WEBHOOKS: &str = "validatingwebhookconfiguration/metallb-webhook-configura
 const CONFIG_MAP_DELETED: [&str; 6] =
     ["delete", "configmap", "config", "-n", "metallb-system", "--ignore-not-found"];
 const BGP_PEERS: &str = "customresourcedefinition/bgppeers.metallb.io";
+/// As many as `deploy/base` has.
+const CONTROLLERS: u8 = 2;
 
 /// The ConfigMap of the walkthroughs.
 fn example() -> PathBuf {
@@ -221,6 +223,42 @@ fn webhooks_that_nobody_answers_any_more_are_removed_on_request() {
     assert!(again.contains("bgppeers.metallb.io has no conversion webhook\n"), "{again}");
 }
 
+/// No controller runs for as long as this lives: what it tells a peer at its object would be stored anew.
+struct NoController<'a>(&'a Cluster);
+
+impl<'a> NoController<'a> {
+    fn new(cluster: &'a Cluster) -> Self {
+        let stopped = Self(cluster);
+        stopped.scale(0);
+        let pods = [
+            "get",
+            "pods",
+            "-n",
+            "ferrolb-system",
+            "-l",
+            "app.kubernetes.io/component=controller",
+            "-o",
+            "name",
+        ];
+        eventually("no controller is left", || match cluster.kubectl(&pods) {
+            left if left.is_empty() => Ok(()),
+            left => Err(left),
+        });
+        stopped
+    }
+
+    fn scale(&self, replicas: u8) {
+        let replicas = format!("--replicas={replicas}");
+        self.0.kubectl(&["scale", "deployment/controller", "-n", "ferrolb-system", &replicas]);
+    }
+}
+
+impl Drop for NoController<'_> {
+    fn drop(&mut self) {
+        self.scale(CONTROLLERS);
+    }
+}
+
 /// The definition of `BGPPeer` as MetalLB's first versions of it were, for as long as this lives: `v1beta1` is
 /// served and stored.
 struct FormerPeers<'a>(&'a Cluster);
@@ -264,6 +302,7 @@ fn without_a_configmap_the_objects_are_kept_and_what_is_stored_at_a_former_versi
     let cluster = Cluster::fresh();
     cluster.kubectl(&CONFIG_MAP_DELETED);
     cluster.create_pool();
+    let _no_controller = NoController::new(&cluster);
     let former = FormerPeers::new(&cluster);
     let peer = "apiVersion: metallb.io/v1beta1\nkind: BGPPeer\n\
                 metadata: {name: router, namespace: metallb-system}\n\

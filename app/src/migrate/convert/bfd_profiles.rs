@@ -7,7 +7,7 @@ use ferrolb_api::bfd_profile::BfdProfileSpec;
 
 use super::super::legacy;
 use super::super::report::{Item, Problems};
-use super::{BGP_TO_COME, Migration};
+use super::Migration;
 
 /// Converts the profiles; `names` are those of the objects.
 pub(super) fn convert(
@@ -25,7 +25,6 @@ pub(super) fn convert(
         if *name != profile.name {
             item.note(format!("renamed: the name of an object cannot be {:?}", profile.name));
         }
-        item.note(BGP_TO_COME);
         migration.report.items.push(item);
     }
 }

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use super::super::legacy::{self, Peer};
 use super::super::names::object_name;
 use super::super::report::{Item, Problems};
-use super::{BGP_TO_COME, Migration, READABLE_PASSWORD};
+use super::{Migration, READABLE_PASSWORD};
 
 /// Converts the peers; `profiles` are the names of the `BFDProfile` objects.
 pub(super) fn convert(
@@ -35,7 +35,6 @@ pub(super) fn convert(
         if !peer.password.is_empty() {
             item.note(READABLE_PASSWORD);
         }
-        item.note(BGP_TO_COME);
         migration.report.items.push(item);
     }
 }

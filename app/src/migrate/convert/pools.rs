@@ -11,7 +11,7 @@ use ferrolb_vocab::{IpFamily, IpRange};
 use super::super::legacy::{self, AddressPool};
 use super::super::report::{Item, Problems};
 use super::super::resources::Resources;
-use super::{GIVEN_NOT_ANNOUNCED, Migration, communities};
+use super::{Migration, communities};
 
 /// Converts the pools; `names` are those of the objects.
 pub(super) fn convert(
@@ -39,7 +39,6 @@ pub(super) fn convert(
                 for spec in bgp_advertisements(&place, (pool, name), &config.bgp_communities, problems) {
                     item.became("BGPAdvertisement", &advertise_by_bgp(spec, resources));
                 }
-                item.note(GIVEN_NOT_ANNOUNCED);
             }
             "" => problems.at(format_args!("{place}.protocol"), "missing; write layer2 or bgp"),
             other => {

@@ -97,17 +97,13 @@ fn every_kind_is_read_and_others_are_passed_over() {
     assert_eq!(kinds.join(" "), expected);
     let expected = "BGPPeer metallb-system/peer: kept
   the password is readable in the object: move it to a Secret, and name that in passwordSecret
-  kept, without effect: this version of FerroLB announces by layer 2 only
 IPAddressPool metallb-system/p: kept
 BGPAdvertisement metallb-system/bgp: kept
-  kept, without effect: this version of FerroLB announces by layer 2 only
 L2Advertisement metallb-system/bare: kept
 L2Advertisement metallb-system/l2: kept
   a node that has none of its interfaces does not announce, and another does; with MetalLB nobody did
 BFDProfile metallb-system/bfd: kept
-  kept, without effect: this version of FerroLB announces by layer 2 only
 Community metallb-system/c: kept
-  kept, without effect: this version of FerroLB announces by layer 2 only
 ";
     assert_eq!(report, expected, "\n{report}");
 }
@@ -209,17 +205,6 @@ fn the_same_name_in_two_namespaces_is_refused_at_the_second() {
     assert!(report.contains(expected), "{report}");
     let error = combined(&input(objects, None), Some("metallb-system")).unwrap_err().to_string();
     assert!(error.contains("becomes the same object; rename one of them"), "{error}");
-}
-
-#[test]
-fn a_pool_that_only_bgp_advertises_is_told() {
-    let bgp = object("BGPAdvertisement", "bgp", &json!({"ipAddressPools": ["a"]}));
-    let note = "  its addresses are given and not announced: ";
-    let (_, report) = printed(&input([pool("a", &["10.0.0.0/24"]), bgp.clone()], None), None);
-    assert!(report.contains(note), "{report}");
-    let l2 = object("L2Advertisement", "l2", &json!({}));
-    let (_, report) = printed(&input([pool("a", &["10.0.0.0/24"]), bgp, l2], None), None);
-    assert!(!report.contains(note), "{report}");
 }
 
 #[test]

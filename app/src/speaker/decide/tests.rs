@@ -2,6 +2,7 @@ use super::*;
 use ferrolb_plan::{Advertisements, L2Advertisement, Node, Ownership, Pool, Service, ServingEndpoints};
 use ferrolb_vocab::{Epoch, Instant, Labels, LinkAddress, MacAddr, ObjectName};
 
+mod advertising;
 mod network;
 
 fn key() -> ServiceKey {

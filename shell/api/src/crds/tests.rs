@@ -89,6 +89,7 @@ fn names_and_scopes_are_those_of_the_contract() {
         ("bfdprofiles.metallb.io", "BFDProfile", "Namespaced"),
         ("bgpadvertisements.metallb.io", "BGPAdvertisement", "Namespaced"),
         ("bgppeers.metallb.io", "BGPPeer", "Namespaced"),
+        ("bgpsessions.ferrolb.io", "BGPSession", "Namespaced"),
         ("communities.metallb.io", "Community", "Namespaced"),
         ("configurationstates.metallb.io", "ConfigurationState", "Namespaced"),
         ("ipaddresspools.metallb.io", "IPAddressPool", "Namespaced"),
@@ -138,6 +139,13 @@ fn printer_columns_are_those_of_the_contract() {
         ("BGPAdvertisement/v1beta1", format!("{pools}; Peers string .spec.peers; {nodes}")),
         ("BGPPeer/v1beta1", peer.into()),
         ("BGPPeer/v1beta2", peer.into()),
+        (
+            "BGPSession/v1alpha1",
+            "Node string .status.node; Peer string .status.peer; State string .status.state; \
+             Since date .status.since; BFD string .status.bfd.state; Reason string .status.reason; \
+             Message string .status.message 10"
+                .into(),
+        ),
         ("Community/v1beta1", String::new()),
         (
             "ConfigurationState/v1beta1",
@@ -352,6 +360,53 @@ fn report_fields_are_those_of_the_contract() {
 }
 
 #[test]
+fn session_fields_are_those_of_the_guide() {
+    assert_lines(
+        &status_fields("BGPSession/v1alpha1"),
+        &[
+            "bfd object",
+            "bfd.message string",
+            "bfd.reason string",
+            "bfd.since string",
+            "bfd.state string required",
+            "lastReceived object",
+            "lastReceived.at string required",
+            "lastReceived.code integer required min=0 max=255",
+            "lastReceived.subcode integer required min=0 max=255",
+            "lastReceived.text string required",
+            "lastSent object",
+            "lastSent.at string required",
+            "lastSent.code integer required min=0 max=255",
+            "lastSent.subcode integer required min=0 max=255",
+            "lastSent.text string required",
+            "localAddress string",
+            "message string",
+            "negotiated object",
+            "negotiated.capabilities array",
+            "negotiated.families array required",
+            "negotiated.holdTimeSeconds integer required min=0",
+            "negotiated.hostname string",
+            "negotiated.keepaliveTimeSeconds integer required min=0",
+            "negotiated.localASN integer required min=0",
+            "negotiated.remoteASN integer required min=0",
+            "negotiated.remoteID string required",
+            "node string",
+            "peer string",
+            "peerNamespace string",
+            "prefixes array",
+            "prefixes[].advertised integer required min=0",
+            "prefixes[].family string required",
+            "prefixes[].wanted integer required min=0",
+            "prefixes[].withheld string",
+            "reason string",
+            "remoteAddress string",
+            "since string",
+            "state string",
+        ],
+    );
+}
+
+#[test]
 fn claim_fields_are_those_of_the_guide() {
     assert_lines(
         &spec_fields("AddressClaim/v1alpha1"),
@@ -393,7 +448,7 @@ fn every_kind_has_a_status_subresource_except_the_one_written_whole() {
 fn conditions_are_a_map_by_type() {
     for (kind, version) in versions() {
         let conditions = property(root(&version), "status").and_then(|status| property(status, "conditions"));
-        if kind.starts_with("Service") {
+        if kind.starts_with("Service") || kind.starts_with("BGPSession") {
             assert!(conditions.is_none(), "{kind}");
             continue;
         }
@@ -404,11 +459,16 @@ fn conditions_are_a_map_by_type() {
 }
 
 #[test]
-fn the_identity_of_a_service_status_is_immutable() {
-    for kind in ["ServiceL2Status/v1beta1", "ServiceBGPStatus/v1beta1"] {
+fn what_a_status_is_about_is_immutable() {
+    let service = ["node", "serviceName", "serviceNamespace"];
+    for (kind, identity) in [
+        ("ServiceL2Status/v1beta1", service),
+        ("ServiceBGPStatus/v1beta1", service),
+        ("BGPSession/v1alpha1", ["node", "peer", "peerNamespace"]),
+    ] {
         let versions = versions();
         let status = property(root(&versions[kind]), "status").unwrap();
-        for field in ["node", "serviceName", "serviceNamespace"] {
+        for field in identity {
             let rules = property(status, field).unwrap().x_kubernetes_validations.as_ref().unwrap();
             assert_eq!(rules[0].rule, "self == oldSelf", "{kind} {field}");
             assert_eq!(rules[0].message.as_deref(), Some("Value is immutable"), "{kind} {field}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use ferrolb_api::{AddressClaim, Community, NodeState, ServiceL2Status};
+use ferrolb_api::{AddressClaim, BfdProfile, BgpPeer, BgpSession, Community, NodeState, ServiceL2Status};
 use ferrolb_plan as plan;
 use ferrolb_vocab::{NodeName, ServiceKey};
 use k8s_openapi::api::core::v1::{Namespace, Node, Service};
@@ -39,8 +39,14 @@ pub struct ControllerObjects {
     pub claims: Vec<Guarded<AddressClaim>>,
     /// The configuration.
     pub config: ConfigObjects,
-    /// The names for BGP communities, which only the controller looks at so far.
+    /// The names for BGP communities.
     pub communities: Vec<Guarded<Community>>,
+    /// The BGP peers; none where they were not listed, as no address depends on them.
+    pub peers: Vec<Guarded<BgpPeer>>,
+    /// The parameters of BFD, likewise.
+    pub profiles: Vec<Guarded<BfdProfile>>,
+    /// What the speakers reported of their sessions with the peers, likewise.
+    pub sessions: Vec<Arc<BgpSession>>,
 }
 
 /// A kind could not be listed.
@@ -80,7 +86,6 @@ impl ControllerObjects {
         }
         Ok(Self {
             services: list(Api::all(client.clone())).await?,
-            seen_services: Vec::new(),
             namespaces: list(Api::all(client.clone())).await?,
             nodes: list(Api::all(client.clone())).await?,
             node_states: list(Api::all(client.clone())).await?,
@@ -95,6 +100,7 @@ impl ControllerObjects {
             },
             config,
             communities,
+            ..Self::default()
         })
     }
 

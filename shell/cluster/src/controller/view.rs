@@ -7,7 +7,9 @@ use std::sync::Arc;
 use ferrolb_api::conditions::ConfigStatus;
 use ferrolb_api::ip_address_pool::IpAddressPoolStatus;
 use ferrolb_api::node_state::ConflictState;
-use ferrolb_api::{AddressClaim, BgpAdvertisement, Community, IpAddressPool, L2Advertisement, NodeState};
+use ferrolb_api::{
+    AddressClaim, BgpAdvertisement, BgpSession, Community, IpAddressPool, L2Advertisement, NodeState,
+};
 use ferrolb_ipam as ipam;
 use ferrolb_plan as plan;
 use ferrolb_vocab::{IpRange, Labels, NodeName, ObjectName, PoolName, ServiceKey};
@@ -20,6 +22,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 
 use super::claims::{Claim, claims};
 use super::objects::ControllerObjects;
+use crate::bgp::{BgpStores, Secrets};
 use crate::coexistence::{MetalLbPods, MetalLbWatch};
 use crate::config::{ConfigStores, Guarded};
 use crate::parse::community::community_errors;
@@ -29,6 +32,10 @@ use crate::parse::service::{Ownership, SeenService};
 use crate::parse::{ObjectError, advertisement, node, pool, readable, reference};
 use crate::services::Services;
 use crate::watches::{GuardedStore, OptionalStore, Watches, synced};
+
+mod bgp;
+
+pub use bgp::Sessions;
 
 /// The controller's local copies.
 #[derive(Debug)]
@@ -41,7 +48,8 @@ pub struct ControllerWatches {
     metallb: MetalLbWatch,
     claims: GuardedStore<AddressClaim>,
     config: ConfigStores,
-    communities: Vec<GuardedStore<Community>>,
+    bgp: BgpStores,
+    sessions: Store<BgpSession>,
 }
 
 /// Everything the controller decides on, parsed.
@@ -65,6 +73,8 @@ pub struct ControllerView {
     pub claims: BTreeMap<ObjectName, Claim>,
     /// Every configuration object that carries conditions, with what is wrong with it.
     pub config: Vec<ConfigObject>,
+    /// How the sessions with BGP peers are.
+    pub sessions: Sessions,
     /// The addresses that other hosts have, or had lately.
     pub conflicts: BTreeMap<IpAddr, HostConflict>,
     /// The Pods of `MetalLB` for whose sake nothing is given.
@@ -95,8 +105,8 @@ pub struct ConfigObject {
 }
 
 impl ControllerWatches {
-    /// Starts the watches.
-    pub fn start(watches: &mut Watches, client: &Client, namespaces: &[String]) -> Self {
+    /// Starts the watches; status objects are kept in `own_namespace`.
+    pub fn start(watches: &mut Watches, client: &Client, own_namespace: &str, namespaces: &[String]) -> Self {
         let all = watcher::Config::default;
         Self {
             services: Services::start(watches, client),
@@ -107,7 +117,8 @@ impl ControllerWatches {
             metallb: MetalLbWatch::start(watches, client),
             claims: watches.follow(Api::all(client.clone()), all(), |_| ()),
             config: ConfigStores::start(watches, client, namespaces),
-            communities: watches.follow_config(client, namespaces),
+            bgp: BgpStores::start(watches, client, namespaces, Secrets::Unread),
+            sessions: watches.follow(Api::namespaced(client.clone(), own_namespace), all(), |_| ()),
         }
     }
 
@@ -121,9 +132,8 @@ impl ControllerWatches {
         self.metallb.synced().await;
         synced(&self.claims).await;
         self.config.synced().await;
-        for store in &self.communities {
-            synced(store).await;
-        }
+        self.bgp.synced().await;
+        synced(&self.sessions).await;
     }
 
     /// The cluster now.
@@ -135,6 +145,8 @@ impl ControllerWatches {
     /// The objects now, as they were read.
     #[must_use]
     pub fn objects(&self) -> ControllerObjects {
+        let config = self.config.objects();
+        let bgp = self.bgp.objects(Vec::new());
         ControllerObjects {
             services: Vec::new(),
             seen_services: self.services.state(),
@@ -143,8 +155,11 @@ impl ControllerWatches {
             node_states: self.node_states.state(),
             service_cidrs: self.service_cidrs.state(),
             claims: self.claims.state(),
-            config: self.config.objects(),
-            communities: self.communities.iter().flat_map(Store::state).collect(),
+            config,
+            communities: bgp.communities,
+            peers: bgp.peers,
+            profiles: bgp.profiles,
+            sessions: self.sessions.state(),
         }
     }
 }
@@ -163,6 +178,7 @@ impl ControllerView {
         view.add_communities(&objects.communities);
         view.claims = claims(&objects.claims).collect();
         view.nodes = nodes(&objects.nodes, &objects.node_states);
+        view.add_bgp(objects);
         if objects.config.pools.is_empty() {
             view.leave_unclaimed();
         }
@@ -281,14 +297,6 @@ impl ControllerView {
         for object in &objects {
             let errors = advertisement::l2_advertisement(object).err().into_iter().collect();
             self.add_config(object, object.status.as_ref(), errors, &object.spec.ip_address_pools);
-        }
-        let (objects, unreadable) = readable(bgp);
-        self.add_unreadable(unreadable);
-        for object in &objects {
-            let message = "this version of FerroLB announces by layer 2 only, so the object has no effect; \
-                           use an L2Advertisement for its pools";
-            let error = ObjectError::at(object, "BGPNotSupported", message.into());
-            self.add_config(object, object.status.as_ref(), vec![error], &[]);
         }
     }
 

@@ -251,7 +251,7 @@ impl<'a> Recorded<'a> {
 }
 
 /// Conditions with the time of their last transition, kept where the truth is as it was.
-pub(super) fn timed<'a>(
+pub(crate) fn timed<'a>(
     wanted: impl IntoIterator<Item = &'a Condition>,
     current: &[meta::Condition],
     generation: Option<i64>,

@@ -28,7 +28,7 @@ pub struct References<'a> {
 /// The Secret's type.
 const BASIC_AUTH: &str = "kubernetes.io/basic-auth";
 /// The key of its data.
-const PASSWORD: &str = "password";
+pub(crate) const PASSWORD: &str = "password";
 /// The Secret is there, and holds no password.
 pub const INVALID_SECRET: &str = "InvalidSecret";
 

@@ -5,22 +5,25 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ferrolb_api::node_state::ConflictState;
-use ferrolb_api::{IpAddressPool, NodeState, ServiceL2Status};
+use ferrolb_api::{BgpSession, IpAddressPool, NodeState, ServiceBgpStatus, ServiceL2Status, labels};
 use ferrolb_plan as plan;
-use ferrolb_vocab::{IpRange, Labels, MacAddr, NodeName, PoolName, ServiceKey};
+use ferrolb_vocab::{IpRange, Labels, MacAddr, NodeName, ObjectName, PoolName, ServiceKey};
 use k8s_openapi::api::core::v1::{Node, ObjectReference};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::reflector::Store;
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
 
+use super::peering::NodePeering;
+use crate::bgp::{BgpStores, Secrets};
 use crate::coexistence::{MetalLbPods, MetalLbWatch};
 use crate::config::{ConfigStores, Guarded};
 use crate::controller::view::{advertisements, nodes, strip_node};
 use crate::parse::conflict::{HostConflict, conflicts};
 use crate::parse::endpoints::serving_endpoints;
+use crate::parse::peering::BgpObjects;
 use crate::parse::service::Ownership;
-use crate::parse::{node, pool, readable};
+use crate::parse::{ObjectError, advertisement, node, pool, readable};
 use crate::services::Services;
 use crate::watches::{Watches, synced};
 
@@ -33,7 +36,12 @@ pub struct SpeakerWatches {
     pub(super) node_states: Store<NodeState>,
     metallb: MetalLbWatch,
     config: ConfigStores,
+    bgp: BgpStores,
     pub(super) l2_statuses: Store<ServiceL2Status>,
+    /// Of this node only: what other nodes advertise is none of its business.
+    pub(super) bgp_statuses: Store<ServiceBgpStatus>,
+    /// Of this node only.
+    pub(super) sessions: Store<BgpSession>,
 }
 
 /// What earlier views found of objects, and what counts while these cannot be read any more.
@@ -43,6 +51,8 @@ pub struct Known {
     pub pools: BTreeMap<PoolName, plan::Pool>,
     /// The advertisements as they were last valid.
     pub advertisements: plan::Advertisements,
+    /// The same of BGP.
+    pub peering: Arc<NodePeering>,
 }
 
 /// Everything a plan depends on that the API server knows.
@@ -56,6 +66,10 @@ pub struct SpeakerView {
     pub pools: BTreeMap<PoolName, plan::Pool>,
     /// The advertisements.
     pub advertisements: plan::Advertisements,
+    /// The BGP peers of all nodes.
+    pub peers: BTreeMap<ObjectName, plan::BgpPeer>,
+    /// What those, and the advertisements by BGP, were read from.
+    pub peering: Arc<NodePeering>,
     /// The nodes.
     pub nodes: BTreeMap<NodeName, plan::Node>,
     /// Where each node's speaker is reached.
@@ -68,12 +82,21 @@ pub struct SpeakerView {
     pub node_uids: BTreeMap<NodeName, String>,
     /// The Pods of `MetalLB` that handle the same Services.
     pub metallb: MetalLbPods,
+    /// What is wrong with advertisements, and with peers that concern this node.
+    pub errors: Vec<ObjectError>,
 }
 
 impl SpeakerWatches {
-    /// Starts the watches; status objects are kept in `own_namespace`.
-    pub fn start(watches: &mut Watches, client: &Client, own_namespace: &str, namespaces: &[String]) -> Self {
+    /// Starts the watches of the speaker of `node`; status objects are kept in `own_namespace`.
+    pub fn start(
+        watches: &mut Watches,
+        client: &Client,
+        node: &NodeName,
+        own_namespace: &str,
+        namespaces: &[String],
+    ) -> Self {
         let all = watcher::Config::default;
+        let of_node = || all().labels(&format!("{}={node}", labels::NODE));
         Self {
             services: Services::start(watches, client),
             endpoint_slices: watches.follow(Api::all(client.clone()), all(), |_| ()),
@@ -81,7 +104,10 @@ impl SpeakerWatches {
             node_states: watches.follow(Api::all(client.clone()), all(), |_| ()),
             metallb: MetalLbWatch::start(watches, client),
             config: ConfigStores::start(watches, client, namespaces),
+            bgp: BgpStores::start(watches, client, namespaces, Secrets::Read),
             l2_statuses: watches.follow(Api::namespaced(client.clone(), own_namespace), all(), |_| ()),
+            bgp_statuses: watches.follow(Api::namespaced(client.clone(), own_namespace), of_node(), |_| ()),
+            sessions: watches.follow(Api::namespaced(client.clone(), own_namespace), of_node(), |_| ()),
         }
     }
 
@@ -93,12 +119,15 @@ impl SpeakerWatches {
         synced(&self.node_states).await;
         self.metallb.synced().await;
         synced(&self.l2_statuses).await;
+        synced(&self.bgp_statuses).await;
+        synced(&self.sessions).await;
         self.config.synced().await;
+        self.bgp.synced().await;
     }
 
-    /// The cluster now, when the view before found what is `known`.
+    /// The cluster now as the speaker of `me` sees it, when the view before found what is `known`.
     #[must_use]
-    pub fn view(&self, lb_class: Option<&str>, known: &Known) -> SpeakerView {
+    pub fn view(&self, me: &NodeName, lb_class: Option<&str>, known: &Known) -> SpeakerView {
         let mut endpoints = serving_endpoints(&self.endpoint_slices.state());
         let config = self.config.objects();
         let mut view = SpeakerView {
@@ -114,14 +143,32 @@ impl SpeakerWatches {
             }
         }
         let (l2, unreadable) = readable(&config.l2_advertisements);
-        let known = &known.advertisements;
-        view.advertisements = advertisements((&l2, &unreadable), &config.bgp_advertisements, known);
+        let bgp = &config.bgp_advertisements;
+        view.advertisements = advertisements((&l2, &unreadable), bgp, &known.advertisements);
+        view.errors.extend(l2.iter().filter_map(|object| advertisement::l2_advertisement(object).err()));
+        view.errors.extend(unreadable);
         view.add_nodes(&self.nodes.state(), &self.node_states.state());
+        let objects = self.bgp.objects(config.bgp_advertisements);
+        view.add_peering(me, (objects, config.pools), &known.peering);
         view
     }
 }
 
 impl SpeakerView {
+    /// After the nodes: whom an object concerns is told by their labels.
+    fn add_peering(
+        &mut self,
+        me: &NodeName,
+        objects: (BgpObjects, Vec<Guarded<IpAddressPool>>),
+        known: &Arc<NodePeering>,
+    ) {
+        let labels = self.nodes.get(me).map(|node| node.labels.clone()).unwrap_or_default();
+        self.peering = known.reread(objects, labels);
+        self.errors.extend(self.peering.config.errors.iter().cloned());
+        self.peers.clone_from(&self.peering.config.peers);
+        self.advertisements.bgp.clone_from(&self.peering.config.advertisements);
+    }
+
     fn add_nodes(&mut self, objects: &[Arc<Node>], states: &[Arc<NodeState>]) {
         self.nodes = nodes(objects, states);
         let is_occupied = |(_, conflict): &(_, HostConflict)| match conflict.state {

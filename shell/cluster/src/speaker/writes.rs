@@ -1,21 +1,26 @@
-//! What a speaker writes: its `NodeState`, and a `ServiceL2Status` for every Service it announces.
+//! What a speaker writes: its `NodeState`, a `ServiceL2Status` for every Service it announces, a
+//! `ServiceBGPStatus` for every one that it advertises, and a `BGPSession` for each of its peers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 
+use ferrolb_api::bgp_session::BgpSessionStatus;
 use ferrolb_api::node_state::{NodeStateFields, NodeStateStatus};
-use ferrolb_api::service_l2_status::{InterfaceInfo, ServiceL2StatusSpec, ServiceL2StatusStatus};
-use ferrolb_api::{NodeState, SPEAKER, ServiceL2Status, labels};
-use ferrolb_vocab::{InterfaceName, NodeName, ServiceKey};
+use ferrolb_api::service_bgp_status::ServiceBgpStatusStatus;
+use ferrolb_api::service_l2_status::{InterfaceInfo, ServiceL2StatusStatus};
+use ferrolb_api::{BgpSession, NodeState, SPEAKER, ServiceBgpStatus, ServiceL2Status, labels};
+use ferrolb_vocab::{InterfaceName, NodeName, ObjectName, ServiceKey};
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
+use kube::api::{Patch, PatchParams};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, ResourceExt};
 
+use super::statuses::{Statuses, status_name};
 use super::view::SpeakerWatches;
-use crate::errors::{is_absent, is_conflict};
+use crate::configuration_state::ConfigurationStateWriter;
+use crate::controller::writes::Condition;
 
 /// What a speaker has to say.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,6 +31,12 @@ pub struct Report {
     pub node_uid: Option<String>,
     /// The Services it announces.
     pub announced: BTreeMap<ServiceKey, AnnouncedService>,
+    /// The Services that it advertises by BGP, each with the `BGPPeer`s that are to be told, at least one.
+    pub advertised: BTreeMap<ServiceKey, Arc<BTreeSet<ObjectName>>>,
+    /// What it judges of the configuration, if it has judged.
+    pub configuration: Option<Condition>,
+    /// How its sessions with BGP peers are. What they are about is filled in when they are written.
+    pub sessions: BTreeMap<ObjectName, BgpSessionStatus>,
     /// The nodes whose speakers are there to remove what they wrote.
     pub alive: BTreeSet<NodeName>,
 }
@@ -43,32 +54,33 @@ pub struct AnnouncedService {
 #[derive(Debug)]
 pub struct Reporter {
     node: NodeName,
-    owner: Option<OwnerReference>,
     node_states: Api<NodeState>,
     known_states: Store<NodeState>,
-    l2_statuses: Api<ServiceL2Status>,
-    known_l2_statuses: Store<ServiceL2Status>,
+    l2_statuses: Statuses<ServiceL2Status>,
+    bgp_statuses: Statuses<ServiceBgpStatus>,
+    sessions: Statuses<BgpSession>,
+    configuration_state: ConfigurationStateWriter,
 }
 
 impl Reporter {
     /// A reporter for `node`, with its status objects in `namespace`, removed together with
-    /// the Pod of this name and UID.
+    /// the Pod that is their `owner`.
     #[must_use]
     pub fn new(
         client: &Client,
         namespace: &str,
-        node: NodeName,
-        pod: Option<(&str, &str)>,
+        (node, owner): (NodeName, Option<OwnerReference>),
         watches: &SpeakerWatches,
+        configuration_state: ConfigurationStateWriter,
     ) -> Self {
-        let owner = pod.map(|(name, uid)| owner("v1", "Pod", name, uid));
         Self {
             node,
-            owner,
             node_states: Api::all(client.clone()),
             known_states: watches.node_states.clone(),
-            l2_statuses: Api::namespaced(client.clone(), namespace),
-            known_l2_statuses: watches.l2_statuses.clone(),
+            l2_statuses: Statuses::new(client, namespace, &watches.l2_statuses, owner.clone()),
+            bgp_statuses: Statuses::new(client, namespace, &watches.bgp_statuses, owner.clone()),
+            sessions: Statuses::new(client, namespace, &watches.sessions, owner),
+            configuration_state,
         }
     }
 
@@ -76,18 +88,17 @@ impl Reporter {
     ///
     /// # Errors
     /// The first write that the API server refused. The others are written.
-    pub async fn write(&self, report: &Report) -> Result<(), kube::Error> {
+    pub async fn write(&mut self, report: &Report) -> Result<(), kube::Error> {
+        // First what there is little of: there may be thousands of Services.
         let node_state = self.write_node_state(report).await;
-        let superfluous = self.superfluous(report);
-        let removals: Vec<_> = superfluous.iter().map(|status| self.remove_l2_status(status)).collect();
-        let removed = all(removals).await;
-        let statuses: Vec<_> = report
-            .announced
-            .iter()
-            .map(|(service, announced)| self.write_l2_status(service, &announced.interfaces))
-            .collect();
-        let written = all(statuses).await;
-        node_state.and(removed).and(written)
+        let sessions = self.write_sessions(report).await;
+        let configuration_state = match &report.configuration {
+            Some(verdict) => self.configuration_state.write(verdict).await,
+            None => Ok(()),
+        };
+        let l2_statuses = self.write_l2_statuses(report).await;
+        let bgp_statuses = self.write_bgp_statuses(report).await;
+        node_state.and(sessions).and(configuration_state).and(l2_statuses).and(bgp_statuses)
     }
 
     async fn write_node_state(&self, report: &Report) -> Result<(), kube::Error> {
@@ -106,69 +117,87 @@ impl Reporter {
         self.node_states.patch(node, &parameters, &Patch::Apply(&state)).await.map(|_| ())
     }
 
-    fn superfluous(&self, report: &Report) -> Vec<Arc<ServiceL2Status>> {
-        self.known_l2_statuses.state_filter(|status| is_superfluous(status, &self.node, report))
-    }
-
-    async fn remove_l2_status(&self, status: &ServiceL2Status) -> Result<(), kube::Error> {
-        let name = status.name_any();
-        tolerate_absence(self.l2_statuses.delete(&name, &DeleteParams::default()).await)
+    async fn write_l2_statuses(&self, report: &Report) -> Result<(), kube::Error> {
+        let removed = self.l2_statuses.remove(|status| is_superfluous(status, &self.node, report)).await;
+        let statuses = report.announced.iter();
+        let writes: Vec<_> = statuses.map(|(service, one)| self.write_l2_status(service, one)).collect();
+        removed.and(all(writes).await)
     }
 
     async fn write_l2_status(
         &self,
         service: &ServiceKey,
-        interfaces: &BTreeSet<InterfaceName>,
+        announced: &AnnouncedService,
     ) -> Result<(), kube::Error> {
-        let name = status_name(service, &self.node);
-        let interfaces = interfaces.iter().map(|name| InterfaceInfo { name: name.to_string() }).collect();
-        let wanted = ServiceL2StatusStatus {
+        let interface = |name: &InterfaceName| InterfaceInfo { name: name.to_string() };
+        let status = ServiceL2StatusStatus {
             node: Some(self.node.to_string()),
             service_name: Some((*service.name).into()),
             service_namespace: Some((*service.namespace).into()),
-            interfaces,
+            interfaces: announced.interfaces.iter().map(interface).collect(),
         };
-        let namespace = self.l2_statuses.namespace().unwrap_or_default();
-        let known = self.known_l2_statuses.get(&ObjectRef::new(&name).within(namespace));
-        if let Some(known) = &known {
-            self.adopt(known).await?;
-        }
-        if known.as_ref().is_some_and(|known| known.status.as_ref() == Some(&wanted)) {
-            return Ok(());
-        }
-        if known.is_none() {
-            let object = self.l2_status(&name, service);
-            tolerate_presence(self.l2_statuses.create(&PostParams::default(), &object).await)?;
-        }
-        let status = Patch::Merge(serde_json::json!({ "status": wanted }));
-        tolerate_absence(self.l2_statuses.patch_status(&name, &PatchParams::default(), &status).await)
+        self.l2_statuses.write(&l2_name(service, &self.node), &self.labels(service), &status).await
     }
 
-    /// Ties the object to our Pod, if it was made by the one before, whose end would take it along.
-    async fn adopt(&self, known: &ServiceL2Status) -> Result<(), kube::Error> {
-        let Some(owner) = &self.owner else { return Ok(()) };
-        if known.owner_references().iter().any(|known| known.uid == owner.uid) {
-            return Ok(());
-        }
-        let owned = Patch::Merge(serde_json::json!({ "metadata": { "ownerReferences": [owner] } }));
-        tolerate_absence(self.l2_statuses.patch(&known.name_any(), &PatchParams::default(), &owned).await)
+    async fn write_bgp_statuses(&self, report: &Report) -> Result<(), kube::Error> {
+        let name = |service: &ServiceKey| status_name("bgp", service, &self.node);
+        let names: BTreeSet<String> = report.advertised.keys().map(name).collect();
+        let removed = self.bgp_statuses.remove(|status| !names.contains(&status.name_any())).await;
+        let statuses = report.advertised.iter();
+        let writes: Vec<_> = statuses.map(|(service, peers)| self.write_bgp_status(service, peers)).collect();
+        removed.and(all(writes).await)
     }
 
-    fn l2_status(&self, name: &str, service: &ServiceKey) -> ServiceL2Status {
-        let mut object = ServiceL2Status::new(name, ServiceL2StatusSpec::default());
-        object.metadata = ObjectMeta {
-            labels: Some(
-                [
-                    (labels::NODE.into(), self.node.to_string()),
-                    (labels::SERVICE_NAME.into(), (*service.name).into()),
-                    (labels::SERVICE_NAMESPACE.into(), (*service.namespace).into()),
-                ]
-                .into(),
-            ),
-            owner_references: self.owner.clone().map(|owner| vec![owner]),
-            ..object.metadata
+    async fn write_bgp_status(
+        &self,
+        service: &ServiceKey,
+        peers: &BTreeSet<ObjectName>,
+    ) -> Result<(), kube::Error> {
+        let status = bgp_status(&self.node, service, peers);
+        let name = status_name("bgp", service, &self.node);
+        self.bgp_statuses.write(&name, &self.labels(service), &status).await
+    }
+
+    async fn write_sessions(&self, report: &Report) -> Result<(), kube::Error> {
+        let name = |peer: &ObjectName| status_name("bgp", peer, &self.node);
+        let names: BTreeSet<String> = report.sessions.keys().map(name).collect();
+        let removed = self.sessions.remove(|session| !names.contains(&session.name_any())).await;
+        let sessions = report.sessions.iter();
+        let writes: Vec<_> = sessions.map(|(peer, session)| self.write_session(peer, session)).collect();
+        removed.and(all(writes).await)
+    }
+
+    async fn write_session(&self, peer: &ObjectName, session: &BgpSessionStatus) -> Result<(), kube::Error> {
+        let status = BgpSessionStatus {
+            node: Some(self.node.to_string()),
+            peer: Some(peer.name.clone()),
+            peer_namespace: Some(peer.namespace.clone()),
+            ..session.clone()
         };
-        object
+        let labels = [(labels::NODE.to_owned(), self.node.to_string())].into();
+        self.sessions.write(&status_name("bgp", peer, &self.node), &labels, &status).await
+    }
+
+    /// The labels of a status about a Service.
+    fn labels(&self, service: &ServiceKey) -> BTreeMap<String, String> {
+        [
+            (labels::NODE, self.node.as_str()),
+            (labels::SERVICE_NAME, &*service.name),
+            (labels::SERVICE_NAMESPACE, &*service.namespace),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
+    }
+}
+
+/// What is said of a Service that is advertised to `peers`, whether or not their sessions are up.
+fn bgp_status(node: &NodeName, service: &ServiceKey, peers: &BTreeSet<ObjectName>) -> ServiceBgpStatusStatus {
+    let names: BTreeSet<&String> = peers.iter().map(|peer| &peer.name).collect();
+    ServiceBgpStatusStatus {
+        node: Some(node.to_string()),
+        service_name: Some((*service.name).into()),
+        service_namespace: Some((*service.namespace).into()),
+        peers: names.into_iter().cloned().collect(),
     }
 }
 
@@ -180,21 +209,20 @@ fn is_superfluous(status: &ServiceL2Status, me: &NodeName, report: &Report) -> b
     let node = NodeName::from(label(labels::NODE));
     match report.announced.get(&service) {
         None => node == *me,
-        Some(_) if node == *me => status.name_any() != status_name(&service, me),
+        Some(_) if node == *me => status.name_any() != l2_name(&service, me),
         Some(announced) => announced.is_whole || !report.alive.contains(&node),
     }
 }
 
-/// One name per Service and node, so that a retry finds what the first try made. FNV-1a
-/// keeps it short; the object's labels say what it is about.
-fn status_name(service: &ServiceKey, node: &NodeName) -> String {
-    let text = format!("{service}#{node}");
-    let hash = text.bytes().fold(FNV_OFFSET, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(FNV_PRIME));
-    format!("l2-{hash:016x}")
+fn l2_name(service: &ServiceKey, node: &NodeName) -> String {
+    status_name("l2", service, node)
 }
 
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0100_0000_01b3;
+/// The Pod of this name and UID, for what is to be removed together with it.
+#[must_use]
+pub fn pod_owner(name: &str, uid: &str) -> OwnerReference {
+    owner("v1", "Pod", name, uid)
+}
 
 fn owner(api_version: &str, kind: &str, name: &str, uid: &str) -> OwnerReference {
     OwnerReference {
@@ -206,24 +234,10 @@ fn owner(api_version: &str, kind: &str, name: &str, uid: &str) -> OwnerReference
     }
 }
 
-/// What is to be gone may be gone already.
-fn tolerate_absence<T>(result: Result<T, kube::Error>) -> Result<(), kube::Error> {
-    match result {
-        Err(error) if is_absent(&error) => Ok(()),
-        result => result.map(|_| ()),
-    }
-}
-
-/// What is to be there may be there already, before our copy shows it.
-fn tolerate_presence<T>(result: Result<T, kube::Error>) -> Result<(), kube::Error> {
-    match result {
-        Err(error) if is_conflict(&error) => Ok(()),
-        result => result.map(|_| ()),
-    }
-}
-
 /// Carries out all `writes`, one after another; the first error.
-async fn all<E>(writes: impl IntoIterator<Item = impl Future<Output = Result<(), E>>>) -> Result<(), E> {
+pub(super) async fn all<E>(
+    writes: impl IntoIterator<Item = impl Future<Output = Result<(), E>>>,
+) -> Result<(), E> {
     let mut done = Ok(());
     for write in writes {
         let written = write.await;

@@ -145,6 +145,19 @@ fn a_driver_that_was_held_up_misses_no_echo_packet_that_it_did_not_send() {
 }
 
 #[test]
+fn silence_is_the_reason_where_both_have_failed() {
+    let mut session = up_with_echo(echoing(3));
+    for time in [10, 60, 110] {
+        session.handle_timeout(at(time));
+        assert!(session.poll_echo().is_some());
+    }
+    session.handle_timeout(at(10_000));
+    let (why, diagnostic) = (DownReason::DetectionTimeExpired, Diagnostic::CONTROL_DETECTION_TIME_EXPIRED);
+    assert_eq!(session.poll_event(), Some(Event::Down { at: at(10_000), why, diagnostic }));
+    assert_eq!((session.local_diag(), session.poll_echo()), (diagnostic, None));
+}
+
+#[test]
 fn an_echo_packet_counts_once_and_only_while_it_is_waited_for() {
     let mut session = up_with_echo(echoing(3));
     assert!(!session.handle_echo(0), "none was sent");

@@ -43,6 +43,18 @@ fn a_frame_that_is_turned_round_has_one_hop_less_and_is_else_as_it_was() {
 }
 
 #[test]
+fn any_checksum_is_right_again_with_one_hop_less() {
+    let before = Frame::parse(&ROUTERS).unwrap();
+    // Addresses that give every sum that a header can have.
+    for low in 0..=u16::MAX {
+        let source = Ipv4Addr::from_bits(0x0a00_0000 | u32::from(low));
+        let mut octets = Frame { source, ..before }.emit();
+        assert_eq!(Frame::turn_round(&mut octets), Some(()));
+        assert!(Frame::parse(&octets).is_some(), "{source}");
+    }
+}
+
+#[test]
 fn what_has_no_hop_left_or_is_no_datagram_is_not_turned_round() {
     let damaged = |at: usize, octet: u8| {
         let mut octets = ROUTERS;

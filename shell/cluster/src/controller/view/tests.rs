@@ -136,3 +136,63 @@ fn an_advertisement_that_means_nothing_any_more_stays_what_it_was() {
     let none = plan::Advertisements::default();
     assert_eq!(advertisements((&[], &[]), &[], &known), none, "it is deleted");
 }
+
+/// An object of BGP in the namespace of [`pool`].
+fn of_bgp<K>(name: &str, spec: &serde_json::Value) -> Guarded<K>
+where
+    K: Resource<DynamicType = ()> + serde::de::DeserializeOwned,
+{
+    Arc::new(serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec})).unwrap())
+}
+
+#[test]
+fn objects_of_bgp_are_judged_like_the_others_and_advertise_pools() {
+    let peer = json!({"myASN": 64512, "peerASN": 64513, "peerAddress": "10.0.0.1", "bfdProfile": "fast"});
+    let mut objects = ControllerObjects {
+        peers: vec![of_bgp("tor", &peer), of_bgp("shapeless", &json!({"myASN": "many"}))],
+        profiles: vec![of_bgp("slow", &json!({"receiveInterval": 61_000}))],
+        ..ControllerObjects::default()
+    };
+    objects.config.pools = vec![pool(&["192.0.2.0/28"])];
+    objects.config.bgp_advertisements = vec![
+        of_bgp("all", &json!({})),
+        of_bgp("named", &json!({"communities": ["nobody-defines-this"], "ipAddressPools": ["none"]})),
+    ];
+    let view = objects.view(None);
+    let names: Vec<&str> = view.advertisements.bgp.keys().map(|name| name.name.as_str()).collect();
+    assert_eq!(names, ["all"]);
+    let judged = |name: &str| {
+        let of_name = |object: &&ConfigObject| object.reference.name.as_deref() == Some(name);
+        let object = view.config.iter().find(of_name).expect("it is judged");
+        let kind = object.reference.kind.as_deref().unwrap_or_default();
+        let reasons: Vec<&str> = object.errors.iter().map(|error| error.reason).collect();
+        (kind, reasons.join(" "), object.unknown_pools.len())
+    };
+    for (name, kind, reasons, unknown_pools) in [
+        ("all", "BGPAdvertisement", "", 0),
+        ("named", "BGPAdvertisement", "UnknownReference", 1),
+        ("tor", "BGPPeer", "UnknownReference", 0),
+        ("shapeless", "BGPPeer", "Unreadable", 0),
+        ("slow", "BFDProfile", "InvalidSpec", 0),
+    ] {
+        assert_eq!(judged(name), (kind, reasons.to_owned(), unknown_pools), "{name}");
+    }
+    assert_eq!(view.config.iter().filter(|object| object.pool.is_none()).count(), 5, "each once");
+}
+
+#[test]
+fn how_sessions_are_is_known_by_peer_and_node() {
+    let session = |node: &str, state: &str| -> Arc<BgpSession> {
+        let status = json!({"node": node, "peer": "tor", "peerNamespace": "metallb-system", "state": state});
+        Arc::new(serde_json::from_value(json!({"metadata": {"name": node}, "status": status})).unwrap())
+    };
+    let unwritten = Arc::new(serde_json::from_value(json!({"metadata": {"name": "new"}})).unwrap());
+    let sessions = vec![session("a", "Established"), session("b", "Active"), unwritten];
+    let view = ControllerObjects { sessions, ..ControllerObjects::default() }.view(None);
+    let [(peer, nodes)] = &view.sessions.iter().collect::<Vec<_>>()[..] else {
+        panic!("{:?}", view.sessions)
+    };
+    assert_eq!(peer.to_string(), "metallb-system/tor");
+    let states: Vec<_> = nodes.values().map(|session| session.state.as_deref()).collect();
+    assert_eq!(states, [Some("Established"), Some("Active")]);
+}

@@ -1,4 +1,5 @@
 use super::*;
+use ferrolb_api::service_l2_status::ServiceL2StatusSpec;
 
 fn service(name: &str) -> ServiceKey {
     ServiceKey::new("default", name)
@@ -7,8 +8,7 @@ fn service(name: &str) -> ServiceKey {
 /// What `node` wrote about `name`.
 fn status(node: &str, name: &str) -> ServiceL2Status {
     let node = NodeName::from(node);
-    let mut status =
-        ServiceL2Status::new(&status_name(&service(name), &node), ServiceL2StatusSpec::default());
+    let mut status = ServiceL2Status::new(&l2_name(&service(name), &node), ServiceL2StatusSpec::default());
     let labels =
         [(labels::NODE, node.as_str()), (labels::SERVICE_NAMESPACE, "default"), (labels::SERVICE_NAME, name)];
     status.metadata.labels = Some(labels.map(|(key, value)| (key.into(), value.into())).into());
@@ -40,6 +40,22 @@ fn what_another_node_says_of_a_service_of_ours_is_removed_if_it_is_wrong_or_nobo
     let mut of_former_release = status("a", "web");
     of_former_release.metadata.name = Some("l2-abcde".into());
     assert!(is_removed(&of_former_release, true));
+}
+
+#[test]
+fn a_service_that_is_advertised_names_its_peers_in_order_and_no_namespace() {
+    let peers = ["b", "a"].map(|peer| ObjectName::new("metallb-system", peer));
+    let status = bgp_status(&"n".into(), &service("web"), &peers.into());
+    let expected = serde_json::json!({
+        "node": "n", "serviceName": "web", "serviceNamespace": "default", "peers": ["a", "b"],
+    });
+    assert_eq!(serde_json::to_value(status).unwrap(), expected);
+}
+
+#[test]
+fn a_name_never_changes_or_objects_of_older_speakers_would_be_left_behind() {
+    assert_eq!(l2_name(&service("web"), &"a".into()), "l2-202061a44020ffab");
+    assert_ne!(l2_name(&service("web"), &"b".into()), l2_name(&service("web"), &"a".into()));
 }
 
 #[tokio::test]

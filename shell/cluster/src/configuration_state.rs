@@ -1,23 +1,42 @@
-//! The controller's `ConfigurationState`: the verdict on the configuration as a whole, in one
-//! object that `kubectl get configurationstates` shows.
+//! `ConfigurationState`: the verdict of a process on the configuration as a whole, in one object that
+//! `kubectl get configurationstates` shows.
+
+use std::collections::BTreeMap;
 
 use ferrolb_api::configuration_state::{
     CONTROLLER_OBJECT_NAME, ConfigurationResult, ConfigurationStateFields, ConfigurationStateStatus,
+    speaker_object_name,
 };
 use ferrolb_api::{ConfigurationState, labels};
+use ferrolb_vocab::NodeName;
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
 
-use super::writes::{Condition, timed};
+use crate::controller::writes::{Condition, timed};
 use crate::watches::{Watches, synced};
 
-/// Makes the controller's `ConfigurationState` say what the leader judges. Every replica follows
-/// the object, only the leader writes it.
+/// Whose verdict it is.
+#[derive(Clone, Debug)]
+pub enum Component {
+    /// The controller's: every replica follows the object, only the leader writes it.
+    Controller,
+    /// A speaker's.
+    Speaker {
+        /// Its node.
+        node: NodeName,
+        /// The Pod that the object goes with.
+        owner: Option<OwnerReference>,
+    },
+}
+
+/// Makes a component's `ConfigurationState` say what it judges.
 #[derive(Debug)]
 pub struct ConfigurationStateWriter {
+    component: Component,
     api: Api<ConfigurationState>,
     namespace: String,
     known: Store<ConfigurationState>,
@@ -35,13 +54,13 @@ struct Written {
 }
 
 impl ConfigurationStateWriter {
-    /// A writer of the object in `namespace`, which it follows.
+    /// A writer of the object of `component` in `namespace`, which it follows.
     #[must_use]
-    pub fn start(watches: &mut Watches, client: &Client, namespace: &str) -> Self {
+    pub fn start(watches: &mut Watches, client: &Client, namespace: &str, component: Component) -> Self {
         let api = Api::namespaced(client.clone(), namespace);
-        let only_ours = watcher::Config::default().fields(&format!("metadata.name={CONTROLLER_OBJECT_NAME}"));
-        let known = watches.follow(api.clone(), only_ours, |_| ());
-        Self { api, namespace: namespace.into(), known, written: None }
+        let only_ours = format!("metadata.name={}", component.object_name());
+        let known = watches.follow(api.clone(), watcher::Config::default().fields(&only_ours), |_| ());
+        Self { component, api, namespace: namespace.into(), known, written: None }
     }
 
     /// Waits until it is known whether there is an object, and what it says.
@@ -54,30 +73,71 @@ impl ConfigurationStateWriter {
     /// # Errors
     /// The API server refused the write or cannot be reached.
     pub async fn write(&mut self, verdict: &Condition) -> Result<(), kube::Error> {
-        let known = self.known.get(&ObjectRef::new(CONTROLLER_OBJECT_NAME).within(&self.namespace));
+        let name = self.component.object_name();
+        let known = self.known.get(&ObjectRef::new(&name).within(&self.namespace));
         let wanted = status(verdict, latest(known.as_deref(), self.written.as_ref()), Timestamp::now());
+        let is_ours = known.as_ref().is_some_and(|known| self.component.owns(known));
         let known_status = known.as_ref().and_then(|known| known.status.as_ref());
-        if known_status.is_some_and(|known| says(known, &wanted)) {
+        if is_ours && known_status.is_some_and(|known| says(known, &wanted)) {
             return Ok(());
         }
-        let mut object = ConfigurationState::new(CONTROLLER_OBJECT_NAME, ConfigurationStateFields::default());
-        let parameters = PatchParams::apply(FIELD_MANAGER).force();
-        let label = (labels::COMPONENT_TYPE.into(), labels::COMPONENT_CONTROLLER.into());
-        object.metadata.labels = Some([label].into());
-        if known.is_none() {
-            self.api.patch(CONTROLLER_OBJECT_NAME, &parameters, &Patch::Apply(&object)).await?;
+        let mut object = ConfigurationState::new(&name, ConfigurationStateFields::default());
+        let parameters = PatchParams::apply(self.component.field_manager()).force();
+        object.metadata.labels = Some(self.component.labels());
+        object.metadata.owner_references = self.component.owner().map(|owner| vec![owner.clone()]);
+        if !is_ours {
+            self.api.patch(&name, &parameters, &Patch::Apply(&object)).await?;
         }
         object.status = Some(wanted);
-        let stored =
-            self.api.patch_status(CONTROLLER_OBJECT_NAME, &parameters, &Patch::Apply(&object)).await?;
+        let stored = self.api.patch_status(&name, &parameters, &Patch::Apply(&object)).await?;
         let over = known.and_then(|known| known.resource_version());
         self.written = stored.status.map(|status| Written { status, over });
         Ok(())
     }
 }
 
-/// `MetalLB`'s name for the writer of the condition `poolReconcilerValid`.
-const FIELD_MANAGER: &str = "poolReconciler";
+impl Component {
+    fn object_name(&self) -> String {
+        match self {
+            Self::Controller => CONTROLLER_OBJECT_NAME.to_owned(),
+            Self::Speaker { node, .. } => speaker_object_name(node.as_str()),
+        }
+    }
+
+    fn labels(&self) -> BTreeMap<String, String> {
+        let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        match self {
+            Self::Controller => [label(labels::COMPONENT_TYPE, labels::COMPONENT_CONTROLLER)].into(),
+            Self::Speaker { node, .. } => [
+                label(labels::COMPONENT_TYPE, labels::COMPONENT_SPEAKER),
+                label(labels::NODE_NAME, node.as_str()),
+            ]
+            .into(),
+        }
+    }
+
+    /// `MetalLB`'s name for the writer of the component's condition.
+    const fn field_manager(&self) -> &'static str {
+        match self {
+            Self::Controller => "poolReconciler",
+            Self::Speaker { .. } => "configReconciler",
+        }
+    }
+
+    const fn owner(&self) -> Option<&OwnerReference> {
+        match self {
+            Self::Controller => None,
+            Self::Speaker { owner, .. } => owner.as_ref(),
+        }
+    }
+
+    /// Whether the object goes with our Pod, if there is one to go with.
+    fn owns(&self, known: &ConfigurationState) -> bool {
+        let is_known =
+            |owner: &OwnerReference| known.owner_references().iter().any(|one| one.uid == owner.uid);
+        self.owner().is_none_or(is_known)
+    }
+}
 
 /// The status as it is by all we know. An object without one is the first half of its creation.
 fn latest<'a>(
@@ -134,6 +194,25 @@ mod tests {
         assert_eq!(invalid.result, Some(ConfigurationResult::Invalid));
         assert_eq!(invalid.error_summary.as_deref(), Some("configuration error: a"));
         assert_eq!(invalid.conditions[0].status, "False");
+    }
+
+    #[test]
+    fn a_speakers_object_is_its_nodes_and_goes_with_its_pod() {
+        let pod = |uid: &str| OwnerReference { uid: uid.into(), ..OwnerReference::default() };
+        let speaker = Component::Speaker { node: "worker1".into(), owner: Some(pod("1")) };
+        assert_eq!(
+            (speaker.object_name().as_str(), speaker.field_manager()),
+            ("speaker-worker1", "configReconciler")
+        );
+        let labels = speaker.labels();
+        assert_eq!(labels["metallb.io/component-type"], "speaker");
+        assert_eq!(labels["metallb.io/node-name"], "worker1");
+        let mut object = ConfigurationState::new("speaker-worker1", ConfigurationStateFields::default());
+        assert!(!speaker.owns(&object) && Component::Controller.owns(&object));
+        object.metadata.owner_references = Some(vec![pod("0")]);
+        assert!(!speaker.owns(&object), "it is the Pod's before");
+        object.metadata.owner_references = Some(vec![pod("1")]);
+        assert!(speaker.owns(&object));
     }
 
     #[test]

@@ -1,0 +1,136 @@
+//! How the sessions with BGP peers are, under MetalLB's names, for dashboards and alerts that exist.
+//!
+//! What MetalLB counts under a name without `_total` is a gauge here: OpenMetrics gives each counter that
+//! ending.
+
+use std::net::SocketAddr;
+
+use ferrolb_bgp::{MessageCounts, State, Status, Transport};
+use ferrolb_peering::bfd::{SessionPath, SessionStatus};
+use ferrolb_telemetry::Registry;
+use ferrolb_vocab::InterfaceName;
+use ferrolb_wire::bfd::State as PathState;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+
+use super::peering::Peering;
+
+/// The table.
+#[derive(Debug, Default)]
+pub(super) struct MetalLbMetrics {
+    updates: Family<PeerLabels, Counter>,
+    /// In the order of [`BGP`].
+    bgp: [Family<PeerLabels, Gauge>; BGP.len()],
+    /// In the order of [`BFD`].
+    bfd: [Family<PeerLabels, Gauge>; BFD.len()],
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PeerLabels {
+    peer: String,
+    vrf: String,
+}
+
+/// Name and help of a gauge.
+type Described = (&'static str, &'static str);
+
+const BGP: [Described; 12] = [
+    ("metallb_bgp_session_up", "Whether a BGP session is established"),
+    ("metallb_bgp_announced_prefixes_total", "Prefixes that a BGP peer knows"),
+    ("metallb_bgp_pending_prefixes_total", "Prefixes that a BGP peer is yet to be told"),
+    ("metallb_bgp_opens_sent", "BGP OPENs sent"),
+    ("metallb_bgp_opens_received", "BGP OPENs received"),
+    ("metallb_bgp_notifications_sent", "BGP NOTIFICATIONs sent"),
+    ("metallb_bgp_updates_total_received", "BGP UPDATEs received"),
+    ("metallb_bgp_keepalives_sent", "BGP KEEPALIVEs sent"),
+    ("metallb_bgp_keepalives_received", "BGP KEEPALIVEs received"),
+    ("metallb_bgp_route_refresh_sent", "BGP ROUTE-REFRESHes sent"),
+    ("metallb_bgp_total_sent", "BGP messages sent"),
+    ("metallb_bgp_total_received", "BGP messages received"),
+];
+
+const BFD: [Described; 5] = [
+    ("metallb_bfd_session_up", "Whether a BFD session is up"),
+    ("metallb_bfd_control_packet_input", "BFD packets received"),
+    ("metallb_bfd_control_packet_output", "BFD packets sent"),
+    ("metallb_bfd_session_up_events", "How often a BFD session came up"),
+    ("metallb_bfd_session_down_events", "How often a BFD session left up"),
+];
+
+/// MetalLB's name of the host's own routing table.
+const NO_VRF: &str = "default";
+
+impl MetalLbMetrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register("metallb_bgp_updates", "BGP UPDATEs sent", metrics.updates.clone());
+        let families = BGP.iter().zip(&metrics.bgp).chain(BFD.iter().zip(&metrics.bfd));
+        for ((name, help), family) in families {
+            registry.register(*name, *help, family.clone());
+        }
+        metrics
+    }
+
+    /// Shows how the sessions are.
+    pub(super) fn show(&self, peering: &Peering) {
+        self.updates.clear();
+        self.bgp.iter().chain(&self.bfd).for_each(Family::clear);
+        peering.for_each_session(|transport, status| self.show_session(transport, status));
+        peering.for_each_path(|path, status| self.show_path(path, status));
+    }
+
+    fn show_session(&self, Transport { remote, interface, .. }: &Transport, status: &Status) {
+        let labels = labels(address_and_port(*remote), interface.as_ref());
+        for (family, value) in self.bgp.iter().zip(bgp_values(status)) {
+            family.get_or_create(&labels).set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+        self.updates.get_or_create(&labels).inc_by(status.sent.update);
+    }
+
+    fn show_path(&self, path: &SessionPath, status: &SessionStatus) {
+        let labels = labels(path.peer.to_string(), path.interface.as_ref());
+        for (family, value) in self.bfd.iter().zip(bfd_values(status)) {
+            family.get_or_create(&labels).set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+fn labels(peer: String, vrf: Option<&InterfaceName>) -> PeerLabels {
+    PeerLabels { peer, vrf: vrf.map_or(NO_VRF, InterfaceName::as_str).to_owned() }
+}
+
+/// As MetalLB writes it, an IPv6 address without brackets too.
+fn address_and_port(remote: SocketAddr) -> String {
+    format!("{}:{}", remote.ip(), remote.port())
+}
+
+fn bgp_values(status: &Status) -> [u64; BGP.len()] {
+    let Status { sent, received, ipv4, ipv6, .. } = status;
+    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    [
+        u64::from(status.state == State::Established),
+        count(ipv4.advertised + ipv6.advertised),
+        count(ipv4.pending + ipv6.pending),
+        sent.open,
+        received.open,
+        sent.notification,
+        received.update,
+        sent.keepalive,
+        received.keepalive,
+        sent.route_refresh,
+        total(sent),
+        total(received),
+    ]
+}
+
+const fn total(counts: &MessageCounts) -> u64 {
+    let MessageCounts { open, update, notification, keepalive, route_refresh } = *counts;
+    open + update + notification + keepalive + route_refresh
+}
+
+fn bfd_values(status: &SessionStatus) -> [u64; BFD.len()] {
+    let counts = &status.counts;
+    [u64::from(status.state == PathState::Up), counts.received, counts.sent, counts.ups, counts.downs]
+}

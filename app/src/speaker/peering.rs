@@ -1,0 +1,294 @@
+//! The sessions with BGP peers: the drivers of BGP and BFD, what they are to do, and how it goes.
+//!
+//! ```text
+//! plan ──sessions──> Peering ──> BgpHandle ──┐
+//!                       ^ └────> BfdHandle   │ BgpView
+//!                       └──BfdView, a lost path──┴──> BGPSession
+//! ```
+//!
+//! BFD speaks to BGP through here, without a plan: a path that is lost is BGP's to know at once.
+//!
+//! # Layout
+//! `sought` is what a peer's object means to the drivers, with `host` for what is the node's, and `tables`
+//! what the peer is told; `restart` is what a former life left to peers; `status` is how a session is said to be.
+
+mod host;
+mod restart;
+mod sought;
+mod status;
+mod tables;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use ferrolb_api::bgp_session::BgpSessionStatus;
+use ferrolb_bgp::{BfdState, State, Status, Transport};
+use ferrolb_peering::bfd::{self, BfdEvent, SessionPath, SessionStatus};
+use ferrolb_peering::bgp::{self, BgpEvent, WantedPeer};
+use ferrolb_peering::{BfdConfig, BfdHandle, BfdMetrics, BfdView, BgpHandle, BgpMetrics, BgpView};
+use ferrolb_telemetry::clock;
+use ferrolb_vocab::{Instant, ObjectName};
+use ferrolb_wire::bfd::State as PathState;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use tokio::sync::{mpsc, watch};
+
+use super::Sessions;
+pub(super) use host::Host;
+use restart::FormerLife;
+use sought::{CannotPeer, Sought, sought, transitivity};
+use status::WallClock;
+use tables::{Table, Tables};
+
+/// How often what is said of a session follows its counts, and its attempts while it is down: every write
+/// is one for the API server, and there are as many as nodes and peers.
+const DETAILS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a speaker that is followed waits for its drivers to be gone. They have nothing to wait for.
+const STOP_MAX: Duration = Duration::from_secs(1);
+
+/// The drivers, and what they were asked for.
+#[derive(Debug)]
+pub(super) struct Peering {
+    bgp: BgpHandle,
+    bgp_view: watch::Receiver<BgpView>,
+    bfd: BfdHandle,
+    bfd_view: watch::Receiver<BfdView>,
+    peers: BTreeMap<ObjectName, Result<Peer, CannotPeer>>,
+    tables: Tables,
+    former_life: FormerLife,
+    /// Paths that BFD has lost, which BGP may not know yet. Only the last of what it is asked for counts.
+    lost: BTreeSet<SessionPath>,
+    /// What BGP was asked for last.
+    wanted: BTreeMap<ObjectName, WantedPeer>,
+    clock: WallClock,
+    statuses: BTreeMap<ObjectName, BgpSessionStatus>,
+    /// When the statuses followed every detail last.
+    detailed: Instant,
+}
+
+/// What the drivers' events come by.
+#[derive(Debug)]
+pub(super) struct PeeringEvents {
+    pub(super) bgp: mpsc::Receiver<BgpEvent>,
+    pub(super) bfd: mpsc::Receiver<BfdEvent>,
+}
+
+/// A peer that there can be a session with.
+#[derive(Debug)]
+struct Peer {
+    sought: Sought,
+    table: Table,
+    is_shutting_down: bool,
+    has_restarted: bool,
+}
+
+impl Peering {
+    /// Starts the drivers, without a peer.
+    pub(super) fn start(
+        bgp_metrics: BgpMetrics,
+        bfd_metrics: BfdMetrics,
+    ) -> anyhow::Result<(Self, PeeringEvents)> {
+        let bgp = bgp::spawn(bgp_metrics)?;
+        let bfd = bfd::spawn(BfdConfig::default(), bfd_metrics)?;
+        let now = clock::now();
+        let peering = Self {
+            bgp: bgp.handle,
+            bgp_view: bgp.view,
+            bfd: bfd.handle,
+            bfd_view: bfd.view,
+            peers: BTreeMap::new(),
+            tables: Tables::default(),
+            former_life: FormerLife::of_this_node(),
+            lost: BTreeSet::new(),
+            wanted: BTreeMap::new(),
+            clock: WallClock::new(now, Timestamp::now()),
+            statuses: BTreeMap::new(),
+            detailed: now,
+        };
+        Ok((peering, PeeringEvents { bgp: bgp.events, bfd: bfd.events }))
+    }
+
+    /// Has the drivers do what is planned on this host.
+    pub(super) fn follow(&mut self, planned: &Sessions, host: &Host<'_>) {
+        self.former_life.note_peers(planned.peers.keys().cloned().collect());
+        let peer = |(name, session): (&ObjectName, &ferrolb_plan::bgp::Session)| {
+            let table = self.tables.table(&session.routes, transitivity(&session.peer));
+            let sought = sought(&session.peer, host, self.former_life.forwards);
+            let peer = sought.map(|sought| Peer {
+                sought,
+                table,
+                is_shutting_down: planned.is_shutting_down,
+                has_restarted: self.former_life.knew(name),
+            });
+            (name.clone(), peer)
+        };
+        let peers = planned.peers.iter().map(peer).collect();
+        self.peers = peers;
+        self.tables.forget_unused();
+        let paths = self.peers.values().filter_map(|peer| peer.as_ref().ok()?.sought.bfd.clone());
+        self.bfd.set_sessions(paths.collect());
+        self.reconcile();
+    }
+
+    /// Waits until a session is otherwise than it was. Cancel-safe.
+    ///
+    /// # Errors
+    /// A driver has ended.
+    pub(super) async fn changed(&mut self) -> anyhow::Result<()> {
+        tokio::select! {
+            changed = self.bgp_view.changed() => changed.context("the BGP driver has ended"),
+            changed = self.bfd_view.changed() => changed.context("the BFD driver has ended"),
+        }
+    }
+
+    /// Tells BGP that BFD has lost a path, whatever has become of it since.
+    pub(super) fn lose(&mut self, path: SessionPath) {
+        self.lost.insert(path);
+        self.reconcile();
+    }
+
+    /// Tells BGP what BFD says, and what is planned.
+    pub(super) fn reconcile(&mut self) {
+        let paths = Arc::clone(&self.bfd_view.borrow_and_update().sessions);
+        let heard = Arc::clone(&self.bgp_view.borrow_and_update().peers);
+        let watched = self.peers.iter().filter_map(|(name, peer)| {
+            let (path, _) = peer.as_ref().ok()?.sought.bfd.as_ref()?;
+            Some((name, path))
+        });
+        // BGP knows what it shows; a path that is nobody's any more concerns nobody.
+        let is_unheard = |(name, path): &(&ObjectName, &SessionPath)| {
+            let shown = heard.get(*name).map(|peer| peer.session.bfd);
+            self.lost.contains(*path) && shown.is_some_and(|shown| shown != BfdState::Down)
+        };
+        let lost: BTreeSet<_> = watched.filter(is_unheard).map(|(_, path)| path.clone()).collect();
+        let state = |peer: &Peer| match &peer.sought.bfd {
+            Some((path, _)) if lost.contains(path) => BfdState::Down,
+            Some((path, _)) => bfd_state(paths.get(path)),
+            None => BfdState::AdminDown,
+        };
+        let peers = self.peers.iter().filter_map(|(name, peer)| Some((name, peer.as_ref().ok()?)));
+        let wanted: BTreeMap<_, _> =
+            peers.map(|(name, peer)| (name.clone(), peer.wanted(state(peer)))).collect();
+        self.lost = lost;
+        if self.wanted != wanted {
+            self.bgp.set_peers(wanted.clone());
+            self.wanted = wanted;
+        }
+    }
+
+    /// How the sessions are, in the words of their objects.
+    pub(super) fn statuses(&mut self, now: Instant) -> BTreeMap<ObjectName, BgpSessionStatus> {
+        let paths = Arc::clone(&self.bfd_view.borrow().sessions);
+        let heard = Arc::clone(&self.bgp_view.borrow().peers);
+        let status = |(name, peer): (&ObjectName, &Result<Peer, CannotPeer>)| {
+            let status = match peer {
+                Ok(peer) => {
+                    let path = peer.sought.bfd.as_ref().and_then(|(path, _)| paths.get(path));
+                    status::session(heard.get(name), path, &self.clock)
+                }
+                Err(why) => status::impossible(*why),
+            };
+            (name.clone(), status)
+        };
+        let mut statuses: BTreeMap<_, _> = self.peers.iter().map(status).collect();
+        if now.saturating_since(self.detailed) < DETAILS_INTERVAL {
+            for (name, status) in &mut statuses {
+                if let Some(before) = self.statuses.get(name)
+                    && status::is_like(before, status)
+                {
+                    status.clone_from(before);
+                }
+            }
+        } else {
+            self.detailed = now;
+        }
+        self.statuses.clone_from(&statuses);
+        statuses
+    }
+
+    /// Hands on how each session with a BGP peer is.
+    pub(super) fn for_each_session(&self, show: impl Fn(&Transport, &Status)) {
+        let heard = Arc::clone(&self.bgp_view.borrow().peers);
+        for (name, peer) in &self.wanted {
+            if let Some(status) = heard.get(name) {
+                show(&peer.config.transport, &status.session);
+            }
+        }
+    }
+
+    /// Hands on how each path is that BFD watches.
+    pub(super) fn for_each_path(&self, show: impl Fn(&SessionPath, &SessionStatus)) {
+        let paths = Arc::clone(&self.bfd_view.borrow().sessions);
+        paths.iter().for_each(|(path, status)| show(path, status));
+    }
+
+    /// What there is to say of BFD on this node as a whole, if it is used.
+    pub(super) fn condition(&self) -> Option<Condition> {
+        status::realtime(&self.bfd_view.borrow(), &self.clock)
+    }
+
+    /// Whether a peer has been told of anything that it would lose with this node.
+    pub(super) fn advertises(&self) -> bool {
+        let view = self.bgp_view.borrow();
+        view.peers.values().any(|peer| {
+            let session = &peer.session;
+            session.state == State::Established && session.ipv4.advertised + session.ipv6.advertised > 0
+        })
+    }
+
+    /// Ends all sessions for good, with a text for the peers' operators, and then those of BFD: a peer that
+    /// was left first takes no silence for a failure.
+    pub(super) async fn leave(self, text: String) {
+        self.bgp.leave(Some(text.into())).await;
+        self.bfd.leave().await;
+    }
+
+    /// Ends everything in silence, so that peers keep the routes for the speaker that follows, and waits until
+    /// its sockets are closed.
+    pub(super) async fn stop(self) {
+        let Self { bgp, mut bgp_view, bfd, mut bfd_view, .. } = self;
+        drop((bgp, bfd));
+        let ended = async {
+            while bgp_view.changed().await.is_ok() {}
+            while bfd_view.changed().await.is_ok() {}
+        };
+        if tokio::time::timeout(STOP_MAX, ended).await.is_err() {
+            tracing::warn!("the BGP and BFD sessions end later than the next speaker begins");
+        }
+    }
+}
+
+impl Peer {
+    fn wanted(&self, bfd: BfdState) -> WantedPeer {
+        WantedPeer {
+            config: self.sought.config.clone(),
+            options: self.sought.options.clone(),
+            routes: Table::clone(&self.table),
+            // The first plan is made when everything has been read.
+            is_complete: true,
+            is_shutting_down: self.is_shutting_down,
+            bfd,
+            has_restarted: self.has_restarted,
+        }
+    }
+}
+
+/// What BGP is told of a path. That nobody knows yet, or that BFD was taken away, says nothing of it: only
+/// what was up and failed is down.
+fn bfd_state(path: Option<&SessionStatus>) -> BfdState {
+    let Some(path) = path else { return BfdState::AdminDown };
+    let has_failed = path.down.is_some_and(|why| why.is_failure());
+    match path.state {
+        PathState::Up => BfdState::Up,
+        PathState::Down | PathState::Init if has_failed && path.remote_state != PathState::AdminDown => {
+            BfdState::Down
+        }
+        PathState::Down | PathState::Init | PathState::AdminDown => BfdState::AdminDown,
+    }
+}
+
+#[cfg(test)]
+mod tests;
