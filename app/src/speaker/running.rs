@@ -161,8 +161,9 @@ impl Speaker {
 
     /// Waits until something happens.
     pub(super) async fn turn(&mut self, inputs: &mut Inputs, process: &Process) -> anyhow::Result<Turn> {
+        // One time for all that is waited for: who has something to say again and again keeps no pass waiting.
+        let due = tokio::time::Instant::now() + self.idle();
         loop {
-            let idle = self.idle();
             let patience = inputs.patience;
             tokio::select! {
                 () = self.dirty.wait() => {}
@@ -195,7 +196,7 @@ impl Speaker {
                     continue;
                 }
                 successor = inputs.successors.asked() => return Ok(Turn::End(End::Follow(successor))),
-                () = tokio::time::sleep(idle) => {}
+                () = tokio::time::sleep_until(due) => {}
                 () = process.stopped(), if patience == Patience::Running => {
                     inputs.patience = Patience::asked();
                     continue;
