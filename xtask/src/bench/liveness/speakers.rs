@@ -11,6 +11,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// What they count; longer than one needs that waits for a processor.
 const METRICS: [&str; 5] = ["curl", "-sSf", "--max-time", "10", "http://127.0.0.1:9481/metrics"];
+/// What the speakers have said; much more than they say in minutes.
+const LOGS: [&str; 6] = ["logs", "-n", "ferrolb-system", "-l", "app.kubernetes.io/component=speaker", "--tail=1000"];
 /// One line for each node: its name, then status and message of the condition, if there is one.
 const FAST_LIVENESS: &str = concat!(
     r#"jsonpath={range .items[*]}{.metadata.name}{"\t"}"#,
@@ -27,6 +29,13 @@ pub(super) struct Counters {
     pub(super) changes: u64,
     /// The speakers' processes, by node: one that was started again counts from zero.
     processes: Vec<Vec<String>>,
+}
+
+/// Prints what the speakers said of dead ones.
+pub(super) fn print_deaths(stage: &Stage) -> Result<()> {
+    let logs = stage.kubectl(&LOGS)?;
+    logs.lines().filter(|line| line.contains("a speaker is dead")).for_each(|line| println!("{line}"));
+    Ok(())
 }
 
 fn nodes() -> impl Iterator<Item = &'static str> {
