@@ -12,7 +12,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// What they count; longer than one needs that waits for a processor.
 const METRICS: [&str; 5] = ["curl", "-sSf", "--max-time", "10", "http://127.0.0.1:9481/metrics"];
 /// What the speakers have said; much more than they say in minutes.
-const LOGS: [&str; 6] = ["logs", "-n", "ferrolb-system", "-l", "app.kubernetes.io/component=speaker", "--tail=1000"];
+const LOGS: [&str; 6] =
+    ["logs", "-n", "ferrolb-system", "-l", "app.kubernetes.io/component=speaker", "--tail=1000"];
 /// One line for each node: its name, then status and message of the condition, if there is one.
 const FAST_LIVENESS: &str = concat!(
     r#"jsonpath={range .items[*]}{.metadata.name}{"\t"}"#,

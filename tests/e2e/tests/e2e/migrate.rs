@@ -1,8 +1,6 @@
 //! Moving from MetalLB with `ferrolb migrate`: from its ConfigMap, as walkthroughs 000 and 001 configure it, and
 //! from its objects, also those stored at a version that nobody serves any more.
 
-#![expect(clippy::indexing_slicing, reason = "a serde_json::Value answers null where there is nothing")]
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

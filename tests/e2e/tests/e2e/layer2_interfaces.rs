@@ -1,8 +1,6 @@
 //! MetalLB's acceptance list, layer 2, numbers 35 to 40: on which interfaces an address is answered. Every
 //! node and the client have a second one here, on a segment of its own.
 
-#![expect(clippy::indexing_slicing, reason = "a serde_json::Value answers null where there is nothing")]
-
 use ferrolb_e2e::{Cluster, V4, V6, advertisement_yaml, eventually, on_nodes};
 
 /// The pool `lb`, three Pods, and the Service `web` with the first addresses.

@@ -1,7 +1,5 @@
 //! `ferrolb plan` says what a change would do, and the change then does it.
 
-#![expect(clippy::indexing_slicing, reason = "a serde_json::Value answers null where there is nothing")]
-
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

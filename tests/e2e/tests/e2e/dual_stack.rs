@@ -1,7 +1,5 @@
 //! MetalLB's acceptance list, IP assignment 13 to 19: addresses of both families.
 
-#![expect(clippy::indexing_slicing, reason = "a serde_json::Value answers null where there is nothing")]
-
 use std::time::Duration;
 
 use ferrolb_e2e::{Cluster, pool_yaml, service_yaml, stays};

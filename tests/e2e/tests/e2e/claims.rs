@@ -1,8 +1,6 @@
 //! AddressClaims: addresses reserved in a namespace, and the Services bound to them
 //! (docs/guide/claims.md).
 
-#![expect(clippy::indexing_slicing, reason = "a serde_json::Value answers null where there is nothing")]
-
 use std::time::Duration;
 
 use ferrolb_e2e::{Cluster, eventually, pool_yaml, service_yaml, stays};

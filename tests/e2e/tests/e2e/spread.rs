@@ -1,7 +1,5 @@
 //! The annotation `ferrolb.io/spread`: the addresses of a Service on different nodes.
 
-#![expect(clippy::indexing_slicing, reason = "a serde_json::Value answers null where there is nothing")]
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -1,8 +1,6 @@
 //! MetalLB's acceptance list, layer 2, numbers 22, 29 and 30: what is told about an announcement is what
 //! the client sees.
 
-#![expect(clippy::indexing_slicing, reason = "a serde_json::Value answers null where there is nothing")]
-
 use std::collections::BTreeMap;
 
 use ferrolb_e2e::{Cluster, Kind, V4, V6, advertisement_yaml, counted, eventually, pool_yaml, service_yaml};

@@ -1,7 +1,5 @@
 //! The controller's `ConfigurationState`: MetalLB's acceptance list, 112 and 114 for the controller.
 
-#![expect(clippy::indexing_slicing, reason = "a serde_json::Value answers null where there is nothing")]
-
 use std::time::{Duration, Instant};
 
 use ferrolb_e2e::{Cluster, eventually, pool_yaml, say};

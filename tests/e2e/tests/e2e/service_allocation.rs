@@ -1,7 +1,5 @@
 //! MetalLB's acceptance list, IP assignment 7 to 12: `serviceAllocation` pins pools to Services.
 
-#![expect(clippy::indexing_slicing, reason = "a serde_json::Value answers null where there is nothing")]
-
 use std::fmt::Write as _;
 
 use ferrolb_e2e::{Cluster, eventually, pool_yaml, service_yaml};

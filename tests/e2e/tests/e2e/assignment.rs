@@ -2,8 +2,6 @@
 //! pool counts is true. Numbers 1 and 2 are in `service_life`, 7 to 12 in `service_allocation`,
 //! 13 to 19 in `dual_stack`.
 
-#![expect(clippy::indexing_slicing, reason = "a serde_json::Value answers null where there is nothing")]
-
 use std::time::Duration;
 
 use ferrolb_e2e::{Cluster, eventually, pool_yaml, service_yaml, stays};
