@@ -21,6 +21,10 @@ const ABSENCE: Duration = Duration::from_secs(2);
 /// older than the router's halt, with room for a busy machine.
 const SILENCE_MAX: Duration = Duration::from_secs(6);
 
+/// A router that was stopped finds a connection that was tried meanwhile and has gone again, and may hold back
+/// for that as for a failure: OpenBGPD for 30 s, and twice as long the next time.
+const HOLD_BACK_MAX: Duration = Duration::from_secs(120);
+
 /// A prefix that the speaker does not want any more after its restart.
 const FORGOTTEN: &str = "198.51.100.99/32";
 
@@ -65,7 +69,8 @@ pub(super) fn silence(pair: &mut Pair) -> Result<()> {
     let lost = pair.speaker.wait_at_most(SILENCE_MAX, "the hold time ends the session", is_lost);
     pair.stage.signal(Host::Router, Signal::SIGCONT)?;
     lost?;
-    let view = pair.speaker.wait("another session", |view| view.state == ESTABLISHED)?;
+    let is_back = |view: &crate::View| view.state == ESTABLISHED;
+    let view = pair.speaker.wait_at_most(HOLD_BACK_MAX, "another session", is_back)?;
     ensure!(view.established == 2, "expected one lost session: {view:?}");
     pair.wait_for_prefixes(&PREFIXES)
 }
