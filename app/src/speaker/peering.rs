@@ -291,4 +291,4 @@ fn bfd_state(path: Option<&SessionStatus>) -> BfdState {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

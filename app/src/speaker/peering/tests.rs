@@ -20,25 +20,30 @@ fn name(peer: &str) -> ObjectName {
     ObjectName::new("metallb-system", peer)
 }
 
-/// A peer to which nobody can connect, and whose path BFD watches.
-fn peer(endpoint: Endpoint) -> BgpPeer {
+/// A peer in another AS than this side, AS 64512, with what holds where an object says no more.
+pub(in crate::speaker) fn external_peer(endpoint: Endpoint) -> BgpPeer {
     BgpPeer {
         my_asn: Asn(64_512),
         remote: RemoteAsn::External,
         local_asn: None,
         endpoint,
         source_address: None,
-        port: 1,
+        port: 179,
         timers: Timers::default(),
         router_id: None,
         node_selectors: Vec::new(),
         password: None,
-        bfd: Some(BfdProfile::default()),
+        bfd: None,
         graceful_restart: false,
         ebgp_multihop: false,
         vrf: None,
         dual_stack: false,
     }
+}
+
+/// A peer to which nobody can connect, and whose path BFD watches.
+fn peer(endpoint: Endpoint) -> BgpPeer {
+    BgpPeer { port: 1, bfd: Some(BfdProfile::default()), ..external_peer(endpoint) }
 }
 
 fn sessions<const N: usize>(peers: [(&str, Endpoint); N]) -> Sessions {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::*;
+use crate::speaker::peering::tests::external_peer;
 use ferrolb_cluster::parse::ObjectError;
-use ferrolb_plan::bgp::{Endpoint, GRACEFUL_SHUTDOWN_WAIT, RemoteAsn, Timers, Verdict, Withheld};
-use ferrolb_plan::{BgpAdvertisement, BgpPeer};
-use ferrolb_vocab::Asn;
+use ferrolb_plan::BgpAdvertisement;
+use ferrolb_plan::bgp::{Endpoint, GRACEFUL_SHUTDOWN_WAIT, Verdict, Withheld};
 
 fn tor() -> ObjectName {
     ObjectName::new("metallb-system", "tor")
@@ -14,23 +14,7 @@ fn tor() -> ObjectName {
 
 /// A view with a router that is told of everything.
 fn peered() -> SpeakerView {
-    let peer = BgpPeer {
-        my_asn: Asn(64_512),
-        remote: RemoteAsn::External,
-        local_asn: None,
-        endpoint: Endpoint::Address("192.168.100.1".parse().unwrap()),
-        source_address: None,
-        port: 179,
-        timers: Timers::default(),
-        router_id: None,
-        node_selectors: Vec::new(),
-        password: None,
-        bfd: None,
-        graceful_restart: false,
-        ebgp_multihop: false,
-        vrf: None,
-        dual_stack: false,
-    };
+    let peer = external_peer(Endpoint::Address("192.168.100.1".parse().unwrap()));
     let bgp = [(ObjectName::new("metallb-system", "all"), BgpAdvertisement::default())].into();
     SpeakerView {
         peers: [(tor(), peer)].into(),

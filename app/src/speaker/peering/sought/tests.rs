@@ -1,26 +1,11 @@
 use super::*;
-use ferrolb_plan::bgp::Timers;
+use crate::speaker::peering::tests::external_peer;
 use ferrolb_vocab::{Asn, IpPrefix, Link, LinkAddress, NodeName};
 
 /// A peer 192.0.2.1 of AS 64513, of a node of AS 64512.
 fn peer() -> BgpPeer {
-    BgpPeer {
-        my_asn: Asn(64_512),
-        remote: plan::RemoteAsn::Exactly(Asn(64_513)),
-        local_asn: None,
-        endpoint: Endpoint::Address("192.0.2.1".parse().unwrap()),
-        source_address: None,
-        port: 179,
-        timers: Timers::default(),
-        router_id: None,
-        node_selectors: Vec::new(),
-        password: None,
-        bfd: None,
-        graceful_restart: false,
-        ebgp_multihop: false,
-        vrf: None,
-        dual_stack: false,
-    }
+    let remote = plan::RemoteAsn::Exactly(Asn(64_513));
+    BgpPeer { remote, ..external_peer(Endpoint::Address("192.0.2.1".parse().unwrap())) }
 }
 
 fn at(address: &str) -> BgpPeer {
