@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::{ControllerConfig, SpeakerConfig};
+use crate::bgp_command::{self, BgpConfig};
+use crate::config::{BMP_COLLECTORS_MAX, ControllerConfig, SpeakerConfig};
 use crate::migrate::{self, MigrateConfig};
 use crate::what_if::{self, PlanConfig};
-use crate::{controller, speaker};
+use crate::{controller, dump, speaker};
 
 /// Makes a bare-metal Kubernetes cluster reachable from outside.
 #[derive(Debug, Parser)]
@@ -27,6 +29,10 @@ enum Command {
     Plan(PlanConfig),
     /// Turns what MetalLB was configured with into what FerroLB reads, and says what changes
     Migrate(MigrateConfig),
+    /// Shows the BGP sessions of this node's speaker, what peers were told and what they told
+    Bgp(BgpConfig),
+    /// Prints what this node's speaker was told and did last, one JSON object a line
+    Dump,
     /// Prints the CustomResourceDefinitions as YAML
     Crds {
         /// Only the one that the webhook changes, as the webhook needs it
@@ -39,11 +45,30 @@ enum Command {
 /// command line itself is wrong, or 2 when a planned change takes something away.
 #[must_use]
 pub fn main() -> ExitCode {
-    match Cli::try_parse() {
+    match Cli::try_parse().and_then(Cli::check) {
         Ok(cli) => report(run(cli.command)),
         Err(error) => {
             let code = if error.use_stderr() { EX_USAGE } else { 0 };
             error.print().map_or(ExitCode::FAILURE, |()| ExitCode::from(code))
+        }
+    }
+}
+
+impl Cli {
+    /// What holds of several values of a flag.
+    fn check(self) -> Result<Self, clap::Error> {
+        match &self.command {
+            Command::Speaker(config) if config.bmp_collectors.len() > BMP_COLLECTORS_MAX => {
+                let message = format!("--bmp-collector: expected {BMP_COLLECTORS_MAX} collectors at most\n");
+                Err(Self::command().error(ErrorKind::TooManyValues, message))
+            }
+            Command::Controller(_)
+            | Command::Speaker(_)
+            | Command::Plan(_)
+            | Command::Migrate(_)
+            | Command::Bgp(_)
+            | Command::Dump
+            | Command::Crds { .. } => Ok(self),
         }
     }
 }
@@ -54,6 +79,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Speaker(config) => block_on(speaker::run(config))?,
         Command::Plan(config) => return block_on(what_if::run(config)),
         Command::Migrate(config) => block_on(migrate::run(config))?,
+        Command::Bgp(config) => print(&block_on(bgp_command::run(config))?)?,
+        Command::Dump => print(&block_on(dump::run())?)?,
         Command::Crds { webhook: false } => print(&ferrolb_api::crds_yaml(&ferrolb_api::crds()))?,
         Command::Crds { webhook: true } => {
             print(&ferrolb_api::crds_yaml(&[controller::converted_bgp_peer()]))?;
@@ -94,7 +121,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        <Cli as clap::CommandFactory>::command().debug_assert();
+        Cli::command().debug_assert();
     }
 
     #[test]
@@ -112,6 +139,27 @@ mod tests {
             assert!(error.contains("expected whole seconds, at least 1"), "{error}");
         }
         assert!(speaker("--l2-refresh-interval=1").is_ok());
+    }
+
+    #[test]
+    fn collectors_are_given_by_several_flags_or_commas_and_are_not_too_many() {
+        let parse = |flags: &[&str]| {
+            let words = ["ferrolb", "speaker", "--node-name=a"].iter().chain(flags);
+            Cli::try_parse_from(words).and_then(Cli::check)
+        };
+        let collectors = |flags: &[&str]| {
+            let Command::Speaker(config) = parse(flags).unwrap().command else { panic!("it is a speaker") };
+            config.bmp().map(|bmp| bmp.stations.len())
+        };
+        assert_eq!(collectors(&[]), None, "nobody is told unless somebody asks");
+        let flags = ["--bmp-collector=192.0.2.1:1,192.0.2.2:1", "--bmp-collector=[2001:db8::1]:1"];
+        assert_eq!(collectors(&flags), Some(3));
+        let many: Vec<String> = (1..6).map(|host| format!("--bmp-collector=192.0.2.{host}:11019")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(collectors(&many[..4]), Some(4));
+        let error = parse(&many).unwrap_err();
+        assert!(error.use_stderr() && error.to_string().contains("expected 4 collectors at most"), "{error}");
+        assert!(parse(&["--bmp-collector=collector.example:11019"]).is_err(), "it is an address");
     }
 
     #[test]

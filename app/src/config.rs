@@ -1,14 +1,21 @@
 //! What the operator can set: flags, each with the environment variable that stands for it.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use ferrolb_cluster::speaker::pod_owner;
+use ferrolb_peering::{BmpConfig, bmp};
 use ferrolb_telemetry::log;
 use ferrolb_vocab::NodeName;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+use crate::process::VERSION;
+
+/// Collectors that a speaker tells of its BGP sessions, over a connection each.
+pub const BMP_COLLECTORS_MAX: usize = 4;
 
 /// Which objects are ours: what every command that judges the cluster must agree on.
 #[derive(Clone, Debug, Args)]
@@ -140,6 +147,14 @@ pub struct SpeakerConfig {
     /// Show the metrics of BGP and BFD under MetalLB's names too
     #[arg(long, env = "FERROLB_METALLB_METRICS")]
     pub metallb_metrics: bool,
+    /// Collector of BMP (RFC 7854) that is told of all BGP sessions; up to 4, by several flags or commas
+    #[arg(
+        long = "bmp-collector",
+        env = "FERROLB_BMP_COLLECTORS",
+        value_delimiter = ',',
+        value_name = "ADDRESS:PORT"
+    )]
+    pub bmp_collectors: Vec<SocketAddr>,
     /// Seconds from one announcement of an owned address to the next, at least 1
     #[arg(
         long,
@@ -164,6 +179,18 @@ impl SpeakerConfig {
     #[must_use]
     pub fn node(&self) -> NodeName {
         NodeName::from(self.node_name.as_str())
+    }
+
+    /// Whom to tell of BGP sessions, if anybody.
+    #[must_use]
+    pub fn bmp(&self) -> Option<BmpConfig> {
+        let stations: BTreeSet<SocketAddr> = self.bmp_collectors.iter().copied().collect();
+        (!stations.is_empty()).then(|| BmpConfig {
+            stations,
+            system_description: format!("FerroLB {VERSION}").into(),
+            system_name: self.node_name.as_str().into(),
+            retry_min: bmp::RETRY_MIN,
+        })
     }
 
     /// This Pod, if it is known, for what is to be removed together with it.

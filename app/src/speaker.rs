@@ -14,7 +14,8 @@
 //!
 //! # Layout
 //! `running` is the loop's body, `ending` is how long it goes on and for whose sake, `decide` what
-//! it decides, `peering` the sessions with BGP peers; the others are what it says and hears.
+//! it decides, `peering` the sessions with BGP peers, `inspect` what it says to who asks on its node; the
+//! others are what it says and hears.
 
 mod conflict_log;
 mod conflicts;
@@ -23,6 +24,7 @@ mod driver_events;
 mod ending;
 mod exclusions;
 mod fast_liveness;
+mod inspect;
 mod liveness_keys;
 mod metallb_metrics;
 mod metrics;
@@ -35,7 +37,8 @@ pub use decide::{Decider, Facts, Pass, Sessions};
 use anyhow::Context;
 use ferrolb_cluster::speaker::SpeakerWatches;
 use ferrolb_cluster::{Component, ConfigurationStateWriter, Dirty, Watches};
-use ferrolb_peering::handover::{self, Estate, Handover, Predecessor};
+use ferrolb_peering::handover::{self, Handover, Legacy, Predecessor};
+use ferrolb_peering::inspection;
 use tokio::task::JoinHandle;
 
 use crate::config::SpeakerConfig;
@@ -87,14 +90,15 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
     let links = ferrolb_link::follow().await.context("the host's interfaces cannot be followed")?;
 
     // From here until the sockets are open, this node says nothing to the others.
-    let estate = take_over(predecessor).await;
+    let legacy = take_over(predecessor).await;
     if admin.is_none() {
         admin = Some(process.serve_admin(config.admin_address).await?);
     }
     let successors = Handover::listen(handover::NAME)?;
     let watched = (local, configuration_state);
     let parts = Parts { config: &config, process: &process, watched, dirty, links, exclusions, metrics };
-    let (mut speaker, events) = Speaker::start(parts, keys, estate).await?;
+    let (mut speaker, events) = Speaker::start(parts, keys, legacy).await?;
+    let inspected = inspect::serve(speaker.inspector(), inspection::NAME.to_owned());
     let mut inputs = Inputs { events, key_file, successors, patience: Patience::Running };
     announcing.set(true);
     tracing::info!(node = config.node_name, "the speaker takes part");
@@ -111,7 +115,7 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
     announcing.set(false);
     // Whoever follows takes the names and ports.
     let Inputs { successors, .. } = inputs;
-    drop(successors);
+    drop((successors, inspected));
     match end {
         End::Leave => speaker.leave().await,
         End::Follow(successor) => {
@@ -123,19 +127,22 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
     }
 }
 
-/// What the speaker before this one owned. If there is none, or it ends before it says, other
-/// nodes have it or will.
-async fn take_over(predecessor: Option<Predecessor>) -> Estate {
-    let Some(predecessor) = predecessor else { return Estate::new() };
+/// What the speaker before this one owned, and its sessions. If there is none, or it ends before it
+/// says, other nodes have the addresses or will, and the sessions begin anew.
+async fn take_over(predecessor: Option<Predecessor>) -> Legacy {
+    let Some(predecessor) = predecessor else { return Legacy::default() };
     match predecessor.take().await {
-        Ok(estate) => {
-            tracing::info!(count = estate.len(), "this speaker follows another on its node");
-            estate
+        Ok(legacy) => {
+            tracing::info!(count = legacy.estate.len(), "this speaker follows another on its node");
+            if !legacy.bgp.is_empty() {
+                tracing::info!(count = legacy.bgp.len(), "its BGP sessions go on with this speaker");
+            }
+            legacy
         }
         Err(error) => {
             let error = ferrolb_telemetry::chain(&error);
             tracing::warn!(%error, "the speaker before this one could not be followed");
-            Estate::new()
+            Legacy::default()
         }
     }
 }

@@ -27,16 +27,19 @@ struct Target {
     test: &'static str,
 }
 
-const TARGETS: [Target; 9] = [
+const TARGETS: [Target; 12] = [
     Target { name: "decode_any", package: "ferrolb-wire", test: "fuzz" },
     Target { name: "decode_open", package: "ferrolb-wire", test: "fuzz" },
     Target { name: "decode_notification", package: "ferrolb-wire", test: "fuzz" },
     Target { name: "update_attrs", package: "ferrolb-wire", test: "fuzz" },
     Target { name: "stream", package: "ferrolb-wire", test: "fuzz" },
     Target { name: "communities", package: "ferrolb-wire", test: "fuzz" },
+    Target { name: "bfd_decode", package: "ferrolb-wire", test: "fuzz" },
+    Target { name: "bmp_encode", package: "ferrolb-wire", test: "fuzz" },
     Target { name: "session_fsm", package: "ferrolb-bgp", test: "simulation" },
     Target { name: "session_pair", package: "ferrolb-bgp", test: "simulation" },
     Target { name: "rib_out", package: "ferrolb-bgp", test: "simulation" },
+    Target { name: "bfd_pair", package: "ferrolb-bfd", test: "simulation" },
 ];
 
 /// Tells the driver how long to run.

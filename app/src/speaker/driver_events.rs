@@ -1,5 +1,6 @@
 //! What the drivers have to say.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use ferrolb_bfd as bfd;
@@ -8,6 +9,7 @@ use ferrolb_l2::{Conflict, Event as L2Event};
 use ferrolb_liveness::Event as LivenessEvent;
 use ferrolb_peering::bfd::{BfdEvent, SessionPath};
 use ferrolb_peering::bgp::BgpEvent;
+use ferrolb_peering::recording::What;
 use ferrolb_telemetry::{RateLimit, clock};
 use tokio::sync::mpsc;
 
@@ -48,16 +50,12 @@ impl DriverEvents {
     /// Logs the next event, and returns it if somebody has to act upon it. Cancel-safe.
     pub(super) async fn log_next(&mut self) -> Option<News> {
         tokio::select! {
-            Some(event) = self.liveness.recv() => match event {
-                LivenessEvent::Alive(node) => tracing::info!(%node, "a speaker is alive"),
-                LivenessEvent::Leaving(node) => tracing::info!(%node, "a speaker is about to leave"),
-                LivenessEvent::Staying(node) => tracing::info!(%node, "a speaker stays"),
-                LivenessEvent::ClaimsChanged(node) => tracing::debug!(%node, "a speaker owns something else"),
-                LivenessEvent::Dead { node, why } => {
-                    tracing::warn!(%node, reason = ?why, "a speaker is dead, its addresses move");
-                }
-            },
+            Some(event) = self.liveness.recv() => {
+                self.note("liveness", &event);
+                log_liveness(&event);
+            }
             Some(event) = self.l2.recv() => {
+                self.note("layer2", &event);
                 self.conflicts.log(&event);
                 if let L2Event::Conflict(conflict) = event {
                     return Some(News::Conflict(conflict));
@@ -65,6 +63,7 @@ impl DriverEvents {
             }
             Some(event) = self.peering.bfd.recv() => {
                 log_bfd(&event);
+                self.peering.recorder.note(clock::now(), What::Bfd(event.clone()));
                 if let bfd::Event::Down { why, .. } = event.change
                     && why.is_failure()
                 {
@@ -75,6 +74,23 @@ impl DriverEvents {
             else => std::future::pending().await,
         }
         None
+    }
+
+    /// Writes down what has no place of its own in a recording.
+    fn note(&self, kind: &'static str, event: &impl Debug) {
+        self.peering.recorder.note(clock::now(), What::Speaker { kind, text: format!("{event:?}").into() });
+    }
+}
+
+fn log_liveness(event: &LivenessEvent) {
+    match event {
+        LivenessEvent::Alive(node) => tracing::info!(%node, "a speaker is alive"),
+        LivenessEvent::Leaving(node) => tracing::info!(%node, "a speaker is about to leave"),
+        LivenessEvent::Staying(node) => tracing::info!(%node, "a speaker stays"),
+        LivenessEvent::ClaimsChanged(node) => tracing::debug!(%node, "a speaker owns something else"),
+        LivenessEvent::Dead { node, why } => {
+            tracing::warn!(%node, reason = ?why, "a speaker is dead, its addresses move");
+        }
     }
 }
 

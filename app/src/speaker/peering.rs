@@ -26,28 +26,29 @@ use anyhow::Context;
 use ferrolb_api::bgp_session::BgpSessionStatus;
 use ferrolb_bgp::{BfdState, State, Status, Transport};
 use ferrolb_peering::bfd::{self, BfdEvent, SessionPath, SessionStatus};
-use ferrolb_peering::bgp::{self, BgpEvent, WantedPeer};
+use ferrolb_peering::bgp::{self, BgpEvent, HandedOver, WantedPeer};
+use ferrolb_peering::bmp::{self, BmpConfig, BmpMetrics};
+use ferrolb_peering::recording::{Recorder, What};
 use ferrolb_peering::{BfdConfig, BfdHandle, BfdMetrics, BfdView, BgpHandle, BgpMetrics, BgpView};
+use ferrolb_plan::Action;
 use ferrolb_telemetry::clock;
-use ferrolb_vocab::{Instant, ObjectName};
+use ferrolb_vocab::{Instant, NodeName, ObjectName};
 use ferrolb_wire::bfd::State as PathState;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tokio::sync::{mpsc, watch};
 
 use super::Sessions;
+use super::inspect::{Inspector, KnownPeer, KnownPeers};
 pub(super) use host::Host;
 use restart::FormerLife;
 use sought::{CannotPeer, Sought, sought, transitivity};
-use status::WallClock;
+pub(super) use status::{WallClock, session as session_status};
 use tables::{Table, Tables};
 
 /// How often what is said of a session follows its counts, and its attempts while it is down: every write
 /// is one for the API server, and there are as many as nodes and peers.
 const DETAILS_INTERVAL: Duration = Duration::from_secs(10);
-
-/// How long a speaker that is followed waits for its drivers to be gone. They have nothing to wait for.
-const STOP_MAX: Duration = Duration::from_secs(1);
 
 /// The drivers, and what they were asked for.
 #[derive(Debug)]
@@ -57,6 +58,8 @@ pub(super) struct Peering {
     bfd: BfdHandle,
     bfd_view: watch::Receiver<BfdView>,
     peers: BTreeMap<ObjectName, Result<Peer, CannotPeer>>,
+    /// The same for who looks in from outside.
+    known: watch::Sender<KnownPeers>,
     tables: Tables,
     former_life: FormerLife,
     /// Paths that BFD has lost, which BGP may not know yet. Only the last of what it is asked for counts.
@@ -74,6 +77,8 @@ pub(super) struct Peering {
 pub(super) struct PeeringEvents {
     pub(super) bgp: mpsc::Receiver<BgpEvent>,
     pub(super) bfd: mpsc::Receiver<BfdEvent>,
+    /// Where what has happened is written down, for all that the speaker is told.
+    pub(super) recorder: Recorder,
 }
 
 /// A peer that there can be a session with.
@@ -86,20 +91,25 @@ struct Peer {
 }
 
 impl Peering {
-    /// Starts the drivers, without a peer.
+    /// Starts the drivers, without a peer but with the sessions of the speaker before this one, which go on
+    /// if they are planned.
     pub(super) fn start(
         bgp_metrics: BgpMetrics,
         bfd_metrics: BfdMetrics,
+        bgp_sessions: Vec<HandedOver>,
+        bfd_sessions: &[String],
     ) -> anyhow::Result<(Self, PeeringEvents)> {
-        let bgp = bgp::spawn(bgp_metrics)?;
-        let bfd = bfd::spawn(BfdConfig::default(), bfd_metrics)?;
+        let bfd = bfd::resume(BfdConfig::default(), bfd_metrics, bfd_sessions)?;
+        let bgp = bgp::resume(bgp_metrics, bgp_sessions)?;
         let now = clock::now();
+        let recorder = bgp.handle.inspector().recorder().clone();
         let peering = Self {
             bgp: bgp.handle,
             bgp_view: bgp.view,
             bfd: bfd.handle,
             bfd_view: bfd.view,
             peers: BTreeMap::new(),
+            known: watch::Sender::default(),
             tables: Tables::default(),
             former_life: FormerLife::of_this_node(),
             lost: BTreeSet::new(),
@@ -108,7 +118,37 @@ impl Peering {
             statuses: BTreeMap::new(),
             detailed: now,
         };
-        Ok((peering, PeeringEvents { bgp: bgp.events, bfd: bfd.events }))
+        Ok((peering, PeeringEvents { bgp: bgp.events, bfd: bfd.events, recorder }))
+    }
+
+    /// Has monitoring stations told of the sessions: to be called before the first plan. That it cannot be
+    /// costs no session.
+    pub(super) fn export(&self, config: Option<BmpConfig>, metrics: &BmpMetrics) {
+        let Some(config) = config else { return };
+        if let Err(error) = bmp::spawn(config, self.bgp.monitor(), metrics) {
+            let error = ferrolb_telemetry::chain(&error);
+            tracing::error!(%error, "no BMP station is told of BGP sessions; restart the speaker to try again");
+        }
+    }
+
+    /// What the sessions are looked into with, whatever this value does meanwhile.
+    pub(super) fn inspector(&self, node: &NodeName) -> Inspector {
+        Inspector {
+            node: node.clone(),
+            bgp: self.bgp.inspector().clone(),
+            bgp_view: self.bgp_view.clone(),
+            bfd_view: self.bfd_view.clone(),
+            known: self.known.subscribe(),
+            clock: self.clock,
+        }
+    }
+
+    /// Writes down what was decided beside the sessions, for `ferrolb dump`.
+    pub(super) fn note_decided(&self, now: Instant, actions: &[Action]) {
+        let recorder = self.bgp.inspector().recorder();
+        for action in actions {
+            recorder.note(now, What::Speaker { kind: "decision", text: format!("{action:?}").into() });
+        }
     }
 
     /// Has the drivers do what is planned on this host.
@@ -116,7 +156,11 @@ impl Peering {
         self.former_life.note_peers(planned.peers.keys().cloned().collect());
         let peer = |(name, session): (&ObjectName, &ferrolb_plan::bgp::Session)| {
             let table = self.tables.table(&session.routes, transitivity(&session.peer));
-            let sought = sought(&session.peer, host, self.former_life.forwards);
+            let before = self.peers.get(name).and_then(|peer| Some(&peer.as_ref().ok()?.sought));
+            let sought = sought(&session.peer, host, self.former_life.forwards, before);
+            if let Some(interface) = sought.as_ref().ok().and_then(|sought| sought.lost_link(before)) {
+                tracing::warn!(object = %name, %interface, "the link to a BGP peer is down");
+            }
             let peer = sought.map(|sought| Peer {
                 sought,
                 table,
@@ -127,10 +171,24 @@ impl Peering {
         };
         let peers = planned.peers.iter().map(peer).collect();
         self.peers = peers;
+        self.show_known();
         self.tables.forget_unused();
         let paths = self.peers.values().filter_map(|peer| peer.as_ref().ok()?.sought.bfd.clone());
         self.bfd.set_sessions(paths.collect());
         self.reconcile();
+    }
+
+    fn show_known(&self) {
+        let known = |(name, peer): (&ObjectName, &Result<Peer, CannotPeer>)| {
+            let known = match peer {
+                Ok(Peer { sought: Sought { config, bfd, .. }, .. }) => {
+                    KnownPeer::of(config, bfd.as_ref().map(|(path, _)| path.clone()))
+                }
+                Err(why) => KnownPeer::Impossible(Box::new(status::impossible(*why))),
+            };
+            (name.clone(), known)
+        };
+        self.known.send_replace(Arc::new(self.peers.iter().map(known).collect()));
     }
 
     /// Waits until a session is otherwise than it was. Cancel-safe.
@@ -246,18 +304,11 @@ impl Peering {
         self.bfd.leave().await;
     }
 
-    /// Ends everything in silence, so that peers keep the routes for the speaker that follows, and waits until
-    /// its sockets are closed.
-    pub(super) async fn stop(self) {
-        let Self { bgp, mut bgp_view, bfd, mut bfd_view, .. } = self;
-        drop((bgp, bfd));
-        let ended = async {
-            while bgp_view.changed().await.is_ok() {}
-            while bfd_view.changed().await.is_ok() {}
-        };
-        if tokio::time::timeout(STOP_MAX, ended).await.is_err() {
-            tracing::warn!("the BGP and BFD sessions end later than the next speaker begins");
-        }
+    /// Ends everything in silence. The sessions, of BGP and then of BFD, that the next speaker on this
+    /// node goes on with.
+    pub(super) async fn hand_over(self) -> (Vec<HandedOver>, Vec<String>) {
+        let bgp = self.bgp.hand_over().await;
+        (bgp, self.bfd.hand_over().await)
     }
 }
 

@@ -8,22 +8,24 @@ use anyhow::Context;
 use ferrolb_cluster::speaker::{SpeakerView, SpeakerWatches};
 use ferrolb_cluster::{ConfigurationStateWriter, Dirty};
 use ferrolb_l2::{Intervals, Start};
-use ferrolb_link::{L2Driver, L2Handle, L2Metrics, L2Status, gateways};
+use ferrolb_link::{L2Driver, L2Handle, L2Metrics, L2Status, Routers, gateways, routers};
 use ferrolb_liveness::{KeyRing, Timing};
-use ferrolb_peering::handover::{Estate, Successor};
+use ferrolb_peering::handover::{Legacy, Successor};
 use ferrolb_peering::{
-    BfdMetrics, BgpMetrics, Liveness, LivenessConfig, LivenessHandle, LivenessMetrics, LivenessView, liveness,
+    BfdMetrics, BgpMetrics, BmpMetrics, Liveness, LivenessConfig, LivenessHandle, LivenessMetrics,
+    LivenessView, liveness,
 };
 use ferrolb_plan::bgp::GRACEFUL_SHUTDOWN_WAIT;
 use ferrolb_plan::{Action, Exclusions, Ownership};
 use ferrolb_telemetry::{Registry, clock};
-use ferrolb_vocab::{Instant, Link, NodeName};
+use ferrolb_vocab::{Instant, InterfaceName, Link, NodeName};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::driver_events::{DriverEvents, News};
 use super::ending::{End, Inputs, Patience, Turn};
+use super::inspect::Inspector;
 use super::metallb_metrics::MetalLbMetrics;
 use super::metrics::Metrics;
 use super::peering::{Host, Peering};
@@ -49,6 +51,7 @@ pub(super) struct AllMetrics {
     liveness: LivenessMetrics,
     bgp: BgpMetrics,
     bfd: BfdMetrics,
+    bmp: BmpMetrics,
     metallb: Option<MetalLbMetrics>,
 }
 
@@ -61,6 +64,7 @@ impl AllMetrics {
             liveness: LivenessMetrics::register(registry),
             bgp: BgpMetrics::register(registry),
             bfd: BfdMetrics::register(registry),
+            bmp: BmpMetrics::register(registry),
             metallb: as_metallb.then(|| MetalLbMetrics::register(registry)),
         }
     }
@@ -94,6 +98,9 @@ pub(super) struct Speaker {
     gateway: watch::Receiver<Option<Instant>>,
     /// Whether it matters now if the gateway answers.
     is_alone: watch::Sender<bool>,
+    routers: watch::Receiver<Routers>,
+    /// The interfaces of peers that have no address.
+    unnumbered: watch::Sender<BTreeSet<InterfaceName>>,
     peering: Peering,
     report: ReportTask,
     metrics: Metrics,
@@ -106,13 +113,18 @@ pub(super) struct Speaker {
 }
 
 impl Speaker {
-    /// Starts the drivers; owns `estate` and decides for the first time.
+    /// Starts the drivers, goes on with what `legacy` has and decides for the first time.
     pub(super) async fn start(
         parts: Parts<'_>,
         keys: KeyRing,
-        estate: Estate,
+        legacy: Legacy,
     ) -> anyhow::Result<(Self, DriverEvents)> {
         let Parts { config, process, watched, dirty, links, exclusions, metrics } = parts;
+        let Legacy { estate, bgp, bfd } = legacy;
+        // Before all that takes time: the peers of BFD have heard nothing since the speaker before this
+        // one ended.
+        let (peering, peering_events) = Peering::start(metrics.bgp, metrics.bfd, bgp, &bfd)?;
+        peering.export(config.bmp(), &metrics.bmp);
         let (local, configuration_state) = watched;
         let me = config.node();
         let mut decider = Decider::new(me.clone(), exclusions, config.ignore_exclude_lb);
@@ -127,12 +139,14 @@ impl Speaker {
         mesh.set_peers(view.internal_ips);
         // Before the mesh knows its peers, this node would believe itself alone.
         alive.changed().await.context("the liveness driver has ended")?;
-        let (peering, peering_events) = Peering::start(metrics.bgp, metrics.bfd)?;
         let report = ReportTask::start(&process.client, config, &local, configuration_state);
         let (is_alone, gateway_is_urgent) = watch::channel(false);
+        let (unnumbered, listened_on) = watch::channel(BTreeSet::new());
         let mut speaker = Self {
             gateway: gateways::follow(links.clone(), gateway_is_urgent),
             is_alone,
+            routers: routers::follow(links.clone(), listened_on),
+            unnumbered,
             me,
             decider,
             local,
@@ -159,6 +173,11 @@ impl Speaker {
         Ok((speaker, DriverEvents::new(liveness_events, l2_events, peering_events)))
     }
 
+    /// What the speaker is looked into with.
+    pub(super) fn inspector(&self) -> Inspector {
+        self.peering.inspector(&self.me)
+    }
+
     /// Waits until something happens.
     pub(super) async fn turn(&mut self, inputs: &mut Inputs, process: &Process) -> anyhow::Result<Turn> {
         // One time for all that is waited for: who has something to say again and again keeps no pass waiting.
@@ -172,6 +191,7 @@ impl Speaker {
                 }
                 changed = self.alive.changed() => changed.context("the liveness driver has ended")?,
                 changed = self.gateway.changed() => changed.context("the gateways are not followed any more")?,
+                changed = self.routers.changed() => changed.context("routers are not listened for any more")?,
                 changed = self.sockets.changed() => {
                     changed.context("the layer 2 driver has ended")?;
                     return Ok(Turn::Sockets(self.sockets.borrow_and_update().is_up()));
@@ -251,6 +271,7 @@ impl Speaker {
         let conditions = self.conditions.iter().cloned().chain(self.peering.condition());
         pass.report.node_state.conditions.extend(conditions);
         self.l2.stand_by(pass.standby).await?;
+        self.peering.note_decided(facts.now, &pass.actions);
         self.carry_out(pass.actions, &pass.to_probe).await?;
         for address in pass.regained {
             self.l2.reassert(address).await?;
@@ -258,7 +279,15 @@ impl Speaker {
         self.mesh.set_watchers(pass.watchers);
         // Who hears this stops answering, so it comes after the announcement.
         self.mesh.set_claims(pass.claims);
-        let host = Host { node: &self.me, internal_ips: &internal_ips, links: &facts.links };
+        let interfaces = pass.sessions.interfaces();
+        self.unnumbered.send_if_modified(|known| {
+            let is_new = *known != interfaces;
+            *known = interfaces;
+            is_new
+        });
+        let routers = self.routers.borrow_and_update().clone();
+        let host =
+            Host { node: &self.me, internal_ips: &internal_ips, links: &facts.links, routers: &routers };
         self.peering.follow(&pass.sessions, &host);
         pass.report.sessions = self.peering.statuses(facts.now);
         self.is_alone.send_if_modified(|known| std::mem::replace(known, pass.is_alone) != pass.is_alone);
@@ -324,11 +353,12 @@ impl Speaker {
     /// answers until that one does.
     pub(super) async fn hand_over(self, successor: Successor) {
         let estate = self.decider.estate();
-        // Routers take one session of a node: the next speaker's comes after this one's.
-        self.peering.stop().await;
+        let count = estate.len();
         self.mesh.hand_over().await;
-        match successor.give(&estate).await {
-            Ok(()) => tracing::info!(count = estate.len(), "the next speaker on this node goes on"),
+        // Last, as peers that hear nothing meanwhile wait no longer than a Detection Time.
+        let (bgp, bfd) = self.peering.hand_over().await;
+        match successor.give(Legacy { estate, bgp, bfd }).await {
+            Ok(()) => tracing::info!(count, "the next speaker on this node goes on"),
             Err(error) => tracing::warn!(%error, "the next speaker on this node is gone"),
         }
         tokio::time::sleep(HANDOVER_OVERLAP).await;

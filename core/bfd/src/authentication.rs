@@ -193,7 +193,28 @@ pub(crate) struct Sequences {
     detection_time: Duration,
 }
 
+/// The numbers of the last packets, for a session that goes on in another process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SequenceNumbers {
+    /// bfd.XmitAuthSeq.
+    pub(crate) sent: Option<u32>,
+    /// bfd.RcvAuthSeq.
+    pub(crate) received: Option<u32>,
+}
+
 impl Sequences {
+    /// Where those of another session have ended. The last packet counts as taken now, so that none
+    /// from before is taken again.
+    pub(crate) fn resume(numbers: SequenceNumbers, now: Instant) -> Self {
+        let received = numbers.received.map(|last| (last, now));
+        Self { sent: numbers.sent, received, detection_time: Duration::ZERO }
+    }
+
+    /// The last numbers.
+    pub(crate) fn numbers(&self) -> SequenceNumbers {
+        SequenceNumbers { sent: self.sent, received: self.received.map(|(last, _)| last) }
+    }
+
     /// The octets of a packet that is sent. Each has a sequence number of its own, which all types
     /// allow; `draw` gives the first.
     pub(crate) fn seal(

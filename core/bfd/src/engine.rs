@@ -1,6 +1,6 @@
 //! All sessions of a node.
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 use core::num::NonZeroU32;
 
 use ferrolb_vocab::Instant;
@@ -8,12 +8,14 @@ use ferrolb_wire::bfd::{Control, Payload};
 
 use crate::authentication::Sequences;
 use crate::config::Config;
-use crate::session::{Event, Session, Timer};
+use crate::session::{Event, Resumption, Session, Timer};
 pub use echo::{ECHO_TTL, EchoArrived, EchoTransmit};
 pub use path::{AddError, Arrival, Discarded, Path, TTL};
+use sorted::Sorted;
 
 mod echo;
 mod path;
+mod sorted;
 
 /// The most sessions of a node: a rack's routers are a few, and one thread sends for all. With
 /// intervals of 300 ms these are 3,900 packets a second.
@@ -30,9 +32,9 @@ pub struct Engine {
     sessions: BTreeMap<NonZeroU32, Entry>,
     paths: BTreeMap<Path, NonZeroU32>,
     /// When something is to be done for a session, the next first: one entry at most for each.
-    timers: BTreeSet<(Instant, NonZeroU32)>,
+    timers: Sorted<(Instant, NonZeroU32)>,
     /// Sessions that may have packets to send.
-    ready: BTreeSet<NonZeroU32>,
+    ready: Sorted<NonZeroU32>,
     /// At most one per session and call, drained after each.
     events: VecDeque<(NonZeroU32, Event)>,
     /// The same.
@@ -68,6 +70,35 @@ impl Engine {
     /// There are [`SESSIONS_MAX`] already, or one with the same path or discriminator. For the
     /// last, draw another discriminator.
     pub fn add(&mut self, path: Path, session: Session) -> Result<(), AddError> {
+        self.insert(path, session, Sequences::default())
+    }
+
+    /// Adds a session in the place of one that has ended elsewhere, to the peer the same: it is Up, and
+    /// a packet is to go at once. What `config` changes is told as if it had changed now. The peer has a
+    /// Detection Time from `now` on to be heard: what it has said meanwhile is lost.
+    ///
+    /// # Errors
+    /// As those of [`Engine::add`]; if the discriminator is taken, begin anew.
+    pub fn resume(
+        &mut self,
+        path: Path,
+        resumption: &Resumption,
+        config: Config,
+        now: Instant,
+    ) -> Result<(), AddError> {
+        let session = Session::resume(resumption, config, now);
+        self.insert(path, session, Sequences::resume(resumption.numbers(), now))
+    }
+
+    /// What it takes to go on with a session elsewhere, once all that it had to send is sent, and
+    /// nothing more will be; `None` if there is none, or it is not Up.
+    #[must_use]
+    pub fn resumption(&self, session: NonZeroU32) -> Option<Resumption> {
+        let entry = self.sessions.get(&session)?;
+        Some(entry.session.resumption()?.with_numbers(entry.sequences.numbers()))
+    }
+
+    fn insert(&mut self, path: Path, session: Session, sequences: Sequences) -> Result<(), AddError> {
         let local_discr = session.local_discr();
         if self.sessions.contains_key(&local_discr) {
             return Err(AddError::DiscriminatorTaken);
@@ -79,7 +110,7 @@ impl Engine {
             return Err(AddError::Full);
         }
         self.paths.insert(path, local_discr);
-        let entry = Entry { path, session, sequences: Sequences::default(), timer: None };
+        let entry = Entry { path, session, sequences, timer: None };
         self.sessions.insert(local_discr, entry);
         self.follow_up(local_discr);
         Ok(())

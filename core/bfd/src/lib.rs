@@ -42,6 +42,11 @@
 //! none, was used for: RFC 5880 §6.7, all five types. Meticulous ones take none twice, until the peer
 //! has been silent for twice the Detection Time.
 //!
+//! # A planned restart
+//! A session that is Up goes on in another process, with [`Engine::resumption`] of the one as text to
+//! [`Engine::resume`] of the other: the same discriminators, intervals, Poll Sequence and sequence
+//! numbers. The peer notices nothing if its Detection Time has not passed meanwhile.
+//!
 //! What is absent: sockets, a clock, Demand mode on this side. A peer may be in Demand mode.
 //!
 //! # Layout
@@ -67,4 +72,4 @@ pub use engine::{
     AddError, Arrival, Discarded, ECHO_TTL, EchoArrived, EchoTransmit, Engine, Path, SESSIONS_MAX, TTL,
     Transmit,
 };
-pub use session::{DownReason, Event, Session, Timer};
+pub use session::{DownReason, Event, Resumption, ResumptionError, Session, Timer};

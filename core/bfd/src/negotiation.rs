@@ -36,6 +36,11 @@ impl Negotiation {
         Self { advertised: wanted, in_force: wanted, poll: Poll::Idle }
     }
 
+    /// Where that of another session has ended. A Poll Sequence that was under way begins again.
+    pub(crate) const fn resume(advertised: Intervals, in_force: Intervals, is_polling: bool) -> Self {
+        Self { advertised, in_force, poll: if is_polling { Poll::Due } else { Poll::Idle } }
+    }
+
     pub(crate) const fn advertised(&self) -> Intervals {
         self.advertised
     }

@@ -12,12 +12,14 @@ use echo::EchoFunction;
 pub use events::{DownReason, Event, Timer};
 use jitter::jittered;
 use remote::Remote;
+pub use resumption::{Resumption, ResumptionError};
 
 mod echo;
 mod events;
 mod jitter;
 mod reading;
 mod remote;
+mod resumption;
 
 /// While a session is not Up it sends no oftener than this, lest a peer without BFD is showered:
 /// RFC 5880 §6.8.3.

@@ -130,6 +130,14 @@ impl Config {
     }
 }
 
+impl Transport {
+    /// Whether a connection between `local` and where a peer was by `old` is none that this would make.
+    pub(crate) fn moves(&self, old: &Self, local: IpAddr) -> bool {
+        let Self { remote, source, interface } = self;
+        *remote != old.remote || *interface != old.interface || source.is_some_and(|source| source != local)
+    }
+}
+
 impl RemoteAsn {
     /// Whether a peer of AS `remote` is one for a session on which this side is AS `local`.
     #[must_use]

@@ -15,7 +15,8 @@
 //! ```
 //!
 //! [`RibOut`] is what the peer is to know and what it has been told (the Adj-RIB-Out): a session
-//! that begins is told all of it, and changes are told as soon as the connection can take them.
+//! that begins is told all of it, and changes are told as soon as the connection can take them: one
+//! at once, a burst of them in a few UPDATEs within 5 ms.
 //! What the peer says of its own routes is checked (RFC 7606) and counted, and goes no further.
 //!
 //! # The driver
@@ -37,8 +38,9 @@
 //! # Layout
 //! [`config`] is what an operator wants; [`peer`] the state machine, with [`negotiation`] for what
 //! two OPENs agree on and `connection` for what is known of one TCP connection. [`route`] is what
-//! the operator wants of one prefix, [`rib_out`] all of them towards one peer. [`bmp`] is what monitoring
-//! stations are told of all that.
+//! the operator wants of one prefix, [`rib_out`] all of them towards one peer. [`resumption`] is a
+//! session on its way to the next process of this side. [`bmp`] is what monitoring stations are told
+//! of all that.
 #![no_std]
 
 extern crate alloc;
@@ -49,6 +51,7 @@ pub mod bmp;
 pub mod config;
 pub mod negotiation;
 pub mod peer;
+pub mod resumption;
 pub mod rib_out;
 pub mod route;
 
@@ -65,5 +68,6 @@ pub use peer::{
     BfdState, Event, Lost, MessageCounts, Peer, Reason, Received, ResetCause, State, Status, Stop, Timer,
     Told, Transmit,
 };
+pub use resumption::{ParseResumptionError, Resumption};
 pub use rib_out::{Encoding, RibOut, Statistics, Withheld};
 pub use route::{LinkBandwidth, Route, Transitivity};

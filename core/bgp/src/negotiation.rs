@@ -144,28 +144,42 @@ pub(crate) fn negotiate(config: &Config, offer: &Open, received: &Open) -> Resul
     if remote_asn == local_asn && received.bgp_id == offer.bgp_id {
         return Err(OpenRefused::BadBgpId(received.bgp_id));
     }
-    let (ours, theirs) = (&offer.capabilities, &received.capabilities);
-    let both = ours.families_or_default().intersection(theirs.families_or_default());
-    let families = both.intersection(config.families);
+    let negotiated = agreement(config, offer, received);
+    let families = negotiated.families.intersection(config.families);
     if families.is_empty() {
         return Err(OpenRefused::NoCommonFamily { wanted: config.families });
     }
+    Ok(Negotiated { families, ..negotiated })
+}
+
+/// What follows from two OPENs that both sides have taken. The configuration adds the time between
+/// KEEPALIVEs, which is this side's alone.
+pub(crate) fn agreement(config: &Config, offer: &Open, received: &Open) -> Negotiated {
+    let (ours, theirs) = (&offer.capabilities, &received.capabilities);
     let hold_time = offer.hold_time.min(received.hold_time);
     let both_restart = ours.graceful_restart.as_ref().zip(theirs.graceful_restart.as_ref());
-    Ok(Negotiated {
-        local_asn,
-        remote_asn,
+    Negotiated {
+        local_asn: offer.asn,
+        remote_asn: received.asn,
         remote_id: received.bgp_id,
         hold_time: (hold_time != 0).then(|| Duration::from_secs(hold_time.into())),
         keepalive_time: keepalive_time(config, hold_time),
-        families,
+        families: ours.families_or_default().intersection(theirs.families_or_default()),
         four_octet_as: ours.four_octet_asn.is_some() && theirs.four_octet_asn.is_some(),
         route_refresh: ours.route_refresh && theirs.route_refresh,
         enhanced_route_refresh: ours.enhanced_route_refresh && theirs.enhanced_route_refresh,
         extended_next_hop: ours.extended_next_hop && theirs.extended_next_hop,
         graceful_restart: both_restart.map(|(_, theirs)| theirs.clone()),
-        notification: both_restart.is_some_and(|(ours, theirs)| ours.notification && theirs.notification),
+        notification: both_keep_routes(offer, received),
         hostname: theirs.fqdn.clone(),
+    }
+}
+
+/// Whether both sides keep routes after a NOTIFICATION: RFC 8538 §2.
+pub(crate) fn both_keep_routes(offer: &Open, received: &Open) -> bool {
+    [offer, received].iter().all(|open| {
+        let restart = open.capabilities.graceful_restart.as_ref();
+        restart.is_some_and(|restart| restart.notification)
     })
 }
 

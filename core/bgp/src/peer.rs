@@ -15,6 +15,7 @@ use crate::rib_out::RibOut;
 pub use configuring::ResetCause;
 pub use events::{BfdState, Event, Reason, State, Stop, Timer, Transmit};
 use record::Record;
+pub(crate) use record::Tally;
 pub use record::{Lost, MessageCounts, Received, Status, Told};
 
 mod agreeing;
@@ -24,6 +25,7 @@ mod ending;
 mod events;
 mod receiving;
 mod record;
+mod resuming;
 mod sending;
 
 /// How long the peer may take for its OPEN: the "large value" of RFC 4271 §8.2.2.
@@ -49,6 +51,9 @@ pub struct Peer {
     /// Attempts and sessions that have failed in a row (ConnectRetryCounter).
     failures: u32,
     rib_out: RibOut,
+    /// Until when announcements of the session wait for others to share UPDATEs with; `None`: the next
+    /// goes at once.
+    packed_until: Option<Instant>,
     connection_ids: u64,
     /// A few per call, drained after each.
     transmits: VecDeque<Transmit>,
@@ -82,6 +87,7 @@ impl Peer {
             retry: None,
             failures: 0,
             rib_out: RibOut::new(),
+            packed_until: None,
             connection_ids: 0,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -99,9 +105,10 @@ impl Peer {
     }
 
     /// The same, for a speaker that has restarted and whose routes the peer may still keep: for the
-    /// Restart Time, or until there is a session, OPENs say so (RFC 4724 §4.1).
+    /// Restart Time, or until there is a session, OPENs say so (RFC 4724 §4.1). Where there is one
+    /// already, as [`Self::resume`] goes on with, there was no restart.
     pub fn start_restarted(&mut self, now: Instant) {
-        let restart = self.config.graceful_restart;
+        let restart = self.config.graceful_restart.filter(|_| self.established().is_none());
         self.restarting_until = restart.map(|restart| now + Duration::from_secs(restart.restart_time.into()));
         self.start(now);
     }
@@ -141,12 +148,14 @@ impl Peer {
         self.settle(now);
     }
 
-    /// The connection is gone: the peer has closed or reset it, or TCP has given up.
+    /// The connection is gone: the peer has closed or reset it.
     pub fn handle_closed(&mut self, id: ConnectionId, now: Instant) {
-        if let Some(direction) = self.direction_of(id) {
-            self.end(direction, Reason::ConnectionClosed, ending::Farewell::None, now);
-        }
-        self.settle(now);
+        self.lose(id, Reason::ConnectionClosed, now);
+    }
+
+    /// The connection is gone: TCP has given it up, as the peer has acknowledged nothing for too long.
+    pub fn handle_timed_out(&mut self, id: ConnectionId, now: Instant) {
+        self.lose(id, Reason::ConnectionTimedOut, now);
     }
 
     /// Octets have come.
@@ -186,6 +195,10 @@ impl Peer {
                 self.send_keepalive(direction, now);
             }
         }
+        if is_due(self.packed_until) {
+            self.packed_until = None;
+            self.flush(now);
+        }
         self.settle(now);
     }
 
@@ -205,13 +218,15 @@ impl Peer {
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         let retry = self.retry.map(|due| (due, Timer::ConnectRetry));
         let attempt = self.attempt.map(|attempt| (attempt.until, Timer::Connect));
+        let packed = self.packed_until.filter(|_| !self.rib_out.is_settled());
+        let update = packed.map(|due| (due, Timer::Update));
         let connections = self.connections.values().flat_map(|connection| {
             let hold = connection.hold.map(|due| (due, Timer::Hold));
             let keepalive = connection.keepalive.map(|due| (due, Timer::Keepalive));
             let send_hold = connection.send_hold().map(|due| (due, Timer::SendHold));
             [hold, keepalive, send_hold]
         });
-        [retry, attempt].into_iter().chain(connections).flatten().min()
+        [retry, attempt, update].into_iter().chain(connections).flatten().min()
     }
 
     /// A name for a connection of the peer's, to call [`Peer::handle_connected`] with.
@@ -304,6 +319,14 @@ impl Peer {
             is_preserved: self.is_preserved,
             is_plain: self.is_plain,
         }
+    }
+
+    /// A connection is gone, whoever has ended it.
+    fn lose(&mut self, id: ConnectionId, reason: Reason, now: Instant) {
+        if let Some(direction) = self.direction_of(id) {
+            self.end(direction, reason, ending::Farewell::None, now);
+        }
+        self.settle(now);
     }
 
     fn direction_of(&self, id: ConnectionId) -> Option<Direction> {

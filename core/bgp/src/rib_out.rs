@@ -20,12 +20,12 @@
 //! `encoding` is how a route becomes attributes, and `routes` keeps each once; `entry` is one prefix,
 //! and `table` all of a family.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use ferrolb_vocab::IpPrefix;
-use ferrolb_wire::bgp::{Attributes, Family};
+use ferrolb_wire::bgp::{Attributes, Families, Family};
 
 use crate::route::Route;
 use routes::Routes;
@@ -138,6 +138,27 @@ impl RibOut {
         }
     }
 
+    /// A session goes on that another process has begun. The peer knows the prefixes that are
+    /// `advertised`, with attributes that nobody remembers: it is told all that is wanted, and the
+    /// others are withdrawn. That ends the refresh of the families that were `refreshing`.
+    pub(crate) fn resume(
+        &mut self,
+        encoding: &Encoding,
+        advertised: &BTreeSet<IpPrefix>,
+        refreshing: Families,
+    ) {
+        self.established(encoding);
+        for family in Family::ALL {
+            let table = self.tables.of_mut(family);
+            table.resume(advertised, refreshing.contains(family), &mut self.routes);
+        }
+    }
+
+    /// The families of which a refresh has begun and not ended: RFC 7313 §4.
+    pub(crate) fn refreshing(&self) -> Families {
+        Family::ALL.into_iter().filter(|family| self.tables.of(*family).is_refreshing()).collect()
+    }
+
     /// What UPDATEs depend on has changed within the session, of which only the next hops can. The
     /// routes whose own has changed are announced again, or withdrawn if they have none any more.
     pub fn set_encoding(&mut self, encoding: &Encoding) {
@@ -165,19 +186,32 @@ impl RibOut {
     /// Appends the next message to `out`, an UPDATE or a mark of a route refresh, of at most 4,096
     /// octets. `false`: there is nothing to send.
     pub fn next_message(&mut self, out: &mut Vec<u8>) -> bool {
+        if self.next_withdrawal(out) {
+            return true;
+        }
         let Self { tables, routes, is_complete, .. } = self;
+        tables.iter_mut().into_iter().any(|table| {
+            table.emit_begin(out)
+                || table.emit_announcements(routes, out)
+                || table.emit_end(*is_complete, out)
+        })
+    }
+
+    /// The same of withdrawals alone, which go before all else.
+    pub(crate) fn next_withdrawal(&mut self, out: &mut Vec<u8>) -> bool {
+        let Self { tables, routes, .. } = self;
         tables.iter_mut().into_iter().any(|table| table.emit_withdrawals(routes, out))
-            || tables.iter_mut().into_iter().any(|table| {
-                table.emit_begin(out)
-                    || table.emit_announcements(routes, out)
-                    || table.emit_end(*is_complete, out)
-            })
     }
 
     /// Whether [`RibOut::next_message`] has something to send.
     #[must_use]
     pub fn has_pending(&self) -> bool {
         self.tables.iter().into_iter().any(|table| table.has_pending(self.is_complete))
+    }
+
+    /// Whether that is known without a look at the prefixes: there is nothing to send.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.tables.iter().into_iter().all(|table| table.is_settled(self.is_complete))
     }
 
     /// What there is of a family.

@@ -16,11 +16,11 @@
 //! [`Announcer::poll_timeout`].
 //!
 //! # Layout
-//! [`announcer`] holds the state machine; its submodules answer packets, judge what other stations
-//! claim, and do what is due. [`claim`] is one address on one interface. [`verdict`] is what is
-//! said about a packet, `frames` composes what is sent, [`schedule`] says when, [`rate`] bounds how
-//! often. [`gateway`] and [`stall`] are machines of their own: whether a gateway answers, and whether
-//! this process stood still.
+//! [`announcer`] holds the state machine; its submodules answer packets, judge what other stations claim,
+//! and do what is due. [`claim`] is one address on one interface. [`verdict`] is what is said about a
+//! packet, `frames` composes what is sent, [`schedule`] says when, [`rate`] bounds how often. [`gateway`],
+//! [`router_discovery`] and [`stall`] are machines of their own: whether a gateway answers, who the router
+//! behind a link is, and whether this process stood still.
 #![no_std]
 #![deny(clippy::indexing_slicing)]
 
@@ -33,6 +33,7 @@ pub mod claim;
 mod frames;
 pub mod gateway;
 pub mod rate;
+pub mod router_discovery;
 pub mod schedule;
 pub mod stall;
 pub mod verdict;
@@ -40,6 +41,7 @@ pub mod verdict;
 pub use announcer::{Announcer, LinkState, Listening};
 pub use claim::Start;
 pub use gateway::{Gateway, GatewayProbe};
+pub use router_discovery::RouterDiscovery;
 pub use schedule::Intervals;
 pub use stall::Stall;
 pub use verdict::{Conflict, Dropped, Event, Handled, Protocol, Purpose, Timer, Transmit, TransmitKind};

@@ -5,6 +5,8 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 
+use crate::community::decimal;
+
 /// An address family. Orders IPv4 first, the order in which addresses are written to a Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IpFamily {
@@ -163,7 +165,7 @@ impl FromStr for IpPrefix {
             length: length.trim().to_string(),
             max: IpFamily::of(address).bits(),
         };
-        let bits: u8 = length.trim().parse().map_err(|_no_detail| too_long())?;
+        let bits = decimal(length.trim()).and_then(|bits| u8::try_from(bits).ok()).ok_or_else(too_long)?;
         Self::containing(address, bits).ok_or_else(too_long)
     }
 }
@@ -171,6 +173,7 @@ impl FromStr for IpPrefix {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
 
     fn prefix(text: &str) -> IpPrefix {
         text.parse().unwrap()
@@ -208,5 +211,14 @@ mod tests {
         assert!(message("192.0.2/24").contains("\"192.0.2\" is not an IP address"));
         assert!(message("192.0.2.0/33").contains("from 0 to 32"));
         assert!(message("fd00::/x").contains("from 0 to 128"));
+    }
+
+    #[test]
+    fn a_length_is_decimal_digits_alone() {
+        for length in ["+24", "-1", "", "2 4", "0x18", "24.0", "256", "4294967320"] {
+            let error = format!("192.0.2.0/{length}").parse::<IpPrefix>().unwrap_err();
+            assert!(matches!(error, ParsePrefixError::Length { max: 32, .. }), "{length}: {error}");
+        }
+        assert_eq!(prefix("192.0.2.0/ 24"), prefix("192.0.2.0/24"), "space around it is nothing");
     }
 }

@@ -7,6 +7,9 @@ use crate::cursor::{Reader, Truncated, Writer};
 /// All nodes on the link, RFC 4291 §2.7.1.
 pub const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 
+/// All routers on the link, RFC 4291 §2.7.1.
+pub const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
+
 /// The number of ICMPv6 as a next header, RFC 4443 §1.
 pub const NEXT_HEADER_ICMPV6: u8 = 58;
 

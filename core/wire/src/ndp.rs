@@ -1,6 +1,6 @@
 //! Neighbor Discovery: Neighbor Solicitation and Neighbor Advertisement, RFC 4861.
 //!
-//! Router and Redirect messages are not FerroLB's and are dropped by type.
+//! Its other half, Router Discovery, is [`router`]. Redirects are not FerroLB's and are dropped by type.
 
 use alloc::vec::Vec;
 use core::net::Ipv6Addr;
@@ -9,6 +9,8 @@ use ferrolb_vocab::MacAddr;
 
 use crate::cursor::{Reader, Truncated, Writer};
 use crate::ipv6::{self, NEXT_HEADER_ICMPV6, icmpv6_checksum, solicited_node};
+
+pub mod router;
 
 /// An IPv6 packet whose payload is a Neighbor Discovery message. Its hop limit is 255.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,13 +57,13 @@ pub struct Advertisement {
     pub target_link_layer: Option<MacAddr>,
 }
 
-/// Why a packet is no valid Neighbor Discovery message: RFC 4861 §7.1.1 and §7.1.2.
+/// Why a packet is no valid message of Neighbor or Router Discovery: RFC 4861 §6.1, §7.1.1 and §7.1.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// The IPv6 header is wrong.
     #[error(transparent)]
     Ipv6(#[from] ipv6::ParseError),
-    /// The message is shorter than its 24 octets, or an option runs over the end.
+    /// The message is shorter than one of its type, or an option runs over the end.
     #[error(transparent)]
     Truncated(#[from] Truncated),
     /// The packet carries something else, or extension headers, which no sender needs here.
@@ -73,8 +75,8 @@ pub enum ParseError {
     /// The checksum does not match.
     #[error("checksum does not match")]
     Checksum,
-    /// Neither a Neighbor Solicitation nor a Neighbor Advertisement.
-    #[error("ICMPv6 type {0}, expected 135 or 136")]
+    /// Another message than those that are waited for.
+    #[error("ICMPv6 type {0} is none of those that are read here")]
     Type(u8),
     /// The code is not zero.
     #[error("ICMPv6 code {0}, expected 0")]
@@ -101,6 +103,9 @@ pub enum ParseError {
     /// An advertisement to a group claims to answer a solicitation.
     #[error("solicited advertisement to group {0}")]
     SolicitedToGroup(Ipv6Addr),
+    /// A router advertises itself from an address by which it cannot be told apart.
+    #[error("router advertisement from {0}, expected a link-local address")]
+    NotLinkLocal(Ipv6Addr),
 }
 
 impl ParseError {
@@ -122,6 +127,7 @@ impl ParseError {
             Self::UnspecifiedSource(_) => "NdpUnspecifiedSource",
             Self::UnspecifiedSourceLinkLayer => "NdpUnspecifiedSourceLinkLayer",
             Self::SolicitedToGroup(_) => "NdpSolicitedToGroup",
+            Self::NotLinkLocal(_) => "NdpNotLinkLocal",
         }
     }
 }
@@ -151,25 +157,8 @@ impl Packet {
     /// The packet's octets, from the IPv6 header on.
     #[must_use]
     pub fn emit(&self) -> Vec<u8> {
-        let body = self.message.body();
-        let icmp = |checksum: u16| {
-            let mut writer = Writer::default();
-            writer.u8(self.message.icmp_type()).u8(0).u16(checksum).octets(&body);
-            writer.finish()
-        };
-        let checksum = icmpv6_checksum(self.source, self.destination, &icmp(0));
-        let message = icmp(checksum);
-        let header = ipv6::Header {
-            payload_length: self.message.length(),
-            next_header: NEXT_HEADER_ICMPV6,
-            hop_limit: HOP_LIMIT,
-            source: self.source,
-            destination: self.destination,
-        };
-        let mut writer = Writer::with_capacity(ipv6::Header::LENGTH + message.len());
-        header.emit(&mut writer);
-        writer.octets(&message);
-        writer.finish()
+        let ends = (self.source, self.destination);
+        emit((self.message.icmp_type(), self.message.length()), ends, &self.message.body())
     }
 }
 
@@ -179,23 +168,7 @@ impl Message {
     /// # Errors
     /// RFC 4861 §7.1.1 or §7.1.2 says to discard it silently.
     pub fn parse(header: &ipv6::Header, payload: &[u8]) -> Result<Self, ParseError> {
-        if header.next_header != NEXT_HEADER_ICMPV6 {
-            return Err(ParseError::NextHeader(header.next_header));
-        }
-        let mut reader = Reader::new(payload);
-        let (icmp_type, code, _checksum) = (reader.u8()?, reader.u8()?, reader.u16()?);
-        if icmp_type != TYPE_SOLICITATION && icmp_type != TYPE_ADVERTISEMENT {
-            return Err(ParseError::Type(icmp_type));
-        }
-        if header.hop_limit != HOP_LIMIT {
-            return Err(ParseError::HopLimit(header.hop_limit));
-        }
-        if icmpv6_checksum(header.source, header.destination, payload) != 0 {
-            return Err(ParseError::Checksum);
-        }
-        if code != 0 {
-            return Err(ParseError::Code(code));
-        }
+        let (icmp_type, mut reader) = checked(header, payload, [TYPE_SOLICITATION, TYPE_ADVERTISEMENT])?;
         let flags = reader.u32()?;
         let target = reader.ipv6()?;
         if target.is_multicast() {
@@ -279,6 +252,55 @@ impl Advertisement {
             .filter(|(set, _)| *set)
             .fold(0, |flags, (_, flag)| flags | flag)
     }
+}
+
+/// The type of an ICMPv6 message, one of `types`, and what follows its checksum: the rules that RFC 4861
+/// §6.1, §7.1.1 and §7.1.2 share.
+fn checked<'a>(
+    header: &ipv6::Header,
+    payload: &'a [u8],
+    types: [u8; 2],
+) -> Result<(u8, Reader<'a>), ParseError> {
+    if header.next_header != NEXT_HEADER_ICMPV6 {
+        return Err(ParseError::NextHeader(header.next_header));
+    }
+    let mut reader = Reader::new(payload);
+    let (icmp_type, code, _checksum) = (reader.u8()?, reader.u8()?, reader.u16()?);
+    if !types.contains(&icmp_type) {
+        return Err(ParseError::Type(icmp_type));
+    }
+    if header.hop_limit != HOP_LIMIT {
+        return Err(ParseError::HopLimit(header.hop_limit));
+    }
+    if icmpv6_checksum(header.source, header.destination, payload) != 0 {
+        return Err(ParseError::Checksum);
+    }
+    if code != 0 {
+        return Err(ParseError::Code(code));
+    }
+    Ok((icmp_type, reader))
+}
+
+/// The packet, from the IPv6 header on, of an ICMPv6 message of this type and length in octets, whose `body`
+/// follows the checksum.
+fn emit((icmp_type, length): (u8, u16), (source, destination): (Ipv6Addr, Ipv6Addr), body: &[u8]) -> Vec<u8> {
+    let icmp = |checksum: u16| {
+        let mut writer = Writer::default();
+        writer.u8(icmp_type).u8(0).u16(checksum).octets(body);
+        writer.finish()
+    };
+    let message = icmp(icmpv6_checksum(source, destination, &icmp(0)));
+    let header = ipv6::Header {
+        payload_length: length,
+        next_header: NEXT_HEADER_ICMPV6,
+        hop_limit: HOP_LIMIT,
+        source,
+        destination,
+    };
+    let mut writer = Writer::with_capacity(ipv6::Header::LENGTH + message.len());
+    header.emit(&mut writer);
+    writer.octets(&message);
+    writer.finish()
 }
 
 /// The first link-layer address option of type `wanted`. Options of other types are skipped,

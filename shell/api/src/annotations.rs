@@ -22,6 +22,9 @@ pub const FAILBACK: &str = "ferrolb.io/failback";
 /// On an `L2Advertisement`, `"true"`: each address of a Service has an owner of its own.
 pub const SPREAD: &str = "ferrolb.io/spread";
 
+/// On a `BGPPeer`, `"true"`: the peer is to connect, and this side only listens.
+pub const PASSIVE: &str = "ferrolb.io/passive";
+
 /// One of MetalLB's annotations, readable under both of its prefixes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Annotation {

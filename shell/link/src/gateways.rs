@@ -130,7 +130,7 @@ impl Gateways {
                 continue;
             }
             let protocol = Protocol::from(IpFamily::of(gateway.address));
-            match PacketSocket::open(&link.name, link.index, protocol) {
+            match PacketSocket::open(&link.name, link.index, protocol.into()) {
                 Ok(socket) => {
                     debug!(ip = %gateway.address, interface = %link.name, "the default gateway is asked whether it is there");
                     let probe = GatewayProbe::new(gateway, clock::now());

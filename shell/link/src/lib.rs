@@ -6,7 +6,7 @@
 //!
 //! # Layout
 //! [`links`] follows the host's interfaces over netlink, [`gateways`] whether the default gateways
-//! answer. [`driver`] owns an
+//! answer, [`routers`] who is behind an interface. [`driver`] owns an
 //! [`Announcer`](ferrolb_l2::Announcer), its sockets and its timer; [`metrics`] is what it
 //! counts.
 
@@ -16,7 +16,9 @@ pub mod links;
 pub mod metrics;
 mod multicast;
 mod packet;
+pub mod routers;
 
 pub use driver::{DriverGone, L2Driver, L2Handle, L2Status};
 pub use links::{FollowError, follow};
 pub use metrics::L2Metrics;
+pub use routers::Routers;

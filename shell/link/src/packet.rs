@@ -1,4 +1,4 @@
-//! A packet socket for one protocol on one interface.
+//! A packet socket for frames of one kind on one interface.
 //!
 //! Neighbor Discovery is received here too and not through an ICMPv6 socket: a solicitation
 //! unicast to a Service's address (Neighbor Unreachability Detection, RFC 4861 §7.3) is
@@ -18,11 +18,22 @@ use socket2::{Domain, SockFilter, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Receives and sends the Ethernet frames of one protocol on one interface.
+/// Receives and sends Ethernet frames of one kind on one interface.
 #[derive(Debug)]
 pub(crate) struct PacketSocket {
     socket: AsyncFd<Socket>,
     index: u32,
+}
+
+/// Which frames a socket is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Frames {
+    /// ARP.
+    Arp,
+    /// Neighbor Solicitations and Advertisements.
+    NeighborDiscovery,
+    /// Router Solicitations and Advertisements.
+    RouterDiscovery,
 }
 
 /// What a receive yields.
@@ -59,10 +70,10 @@ pub(crate) enum OpenError {
 }
 
 impl PacketSocket {
-    /// Opens a socket for the frames of `protocol` that the interface receives.
-    pub(crate) fn open(interface: &InterfaceName, index: u32, protocol: Protocol) -> Result<Self, OpenError> {
+    /// Opens a socket for those `frames` that the interface receives.
+    pub(crate) fn open(interface: &InterfaceName, index: u32, frames: Frames) -> Result<Self, OpenError> {
         let open_error = |source| OpenError::Open { interface: interface.clone(), source };
-        let socket = unbound(protocol).map_err(open_error)?;
+        let socket = unbound(frames).map_err(open_error)?;
         let bind_error = |source| OpenError::Bind { interface: interface.clone(), source };
         let address = packet_address(interface, index)
             .map_err(bind_error)?
@@ -107,15 +118,24 @@ impl PacketSocket {
     }
 }
 
-fn unbound(protocol: Protocol) -> io::Result<Socket> {
-    let ether_type = match protocol {
-        Protocol::Arp => ETHERTYPE_ARP,
-        Protocol::Ndp => ETHERTYPE_IPV6,
+impl From<Protocol> for Frames {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Arp => Self::Arp,
+            Protocol::Ndp => Self::NeighborDiscovery,
+        }
+    }
+}
+
+fn unbound(frames: Frames) -> io::Result<Socket> {
+    let (ether_type, filter) = match frames {
+        Frames::Arp => (ETHERTYPE_ARP, None),
+        Frames::NeighborDiscovery => (ETHERTYPE_IPV6, Some(&NEIGHBOR_DISCOVERY)),
+        Frames::RouterDiscovery => (ETHERTYPE_IPV6, Some(&ROUTER_DISCOVERY)),
     };
     let socket = Socket::new(Domain::PACKET, Type::RAW, Some(i32::from(ether_type.to_be()).into()))?;
-    match protocol {
-        Protocol::Arp => {}
-        Protocol::Ndp => socket.attach_filter(&NEIGHBOR_DISCOVERY)?,
+    if let Some(filter) = filter {
+        socket.attach_filter(filter)?;
     }
     socket.set_nonblocking(true)?;
     Ok(socket)
@@ -141,17 +161,26 @@ fn packet_address(interface: &InterfaceName, index: u32) -> io::Result<Option<Li
 const ETHERTYPE_ARP: u16 = 0x0806;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
 
-/// Passes Neighbor Solicitations and Advertisements alone: without it every IPv6 packet of the
-/// interface would wake us. Offsets count from the Ethernet header.
-const NEIGHBOR_DISCOVERY: [SockFilter; 7] = [
-    SockFilter::new(LOAD_OCTET, 0, 0, 14 + 6),  // IPv6 next header
-    SockFilter::new(JUMP_IF_EQUAL, 0, 4, 58),   // ICMPv6
-    SockFilter::new(LOAD_OCTET, 0, 0, 14 + 40), // ICMPv6 type
-    SockFilter::new(JUMP_IF_EQUAL, 1, 0, 135),  // Neighbor Solicitation
-    SockFilter::new(JUMP_IF_EQUAL, 0, 1, 136),  // Neighbor Advertisement
-    SockFilter::new(RETURN, 0, 0, u32::MAX),    // the whole frame
-    SockFilter::new(RETURN, 0, 0, 0),           // nothing
-];
+/// Neighbor Solicitation and Neighbor Advertisement, RFC 4861 §4.3, §4.4.
+const NEIGHBOR_DISCOVERY: [SockFilter; 7] = icmpv6_types(135, 136);
+
+/// Router Solicitation and Router Advertisement, RFC 4861 §4.1, §4.2.
+const ROUTER_DISCOVERY: [SockFilter; 7] = icmpv6_types(133, 134);
+
+/// Passes ICMPv6 messages of these two types alone: without it every IPv6 packet of the interface would
+/// wake us. Offsets count from the Ethernet header.
+const fn icmpv6_types(one: u32, other: u32) -> [SockFilter; 7] {
+    [
+        SockFilter::new(LOAD_OCTET, 0, 0, 14 + 6),  // IPv6 next header
+        SockFilter::new(JUMP_IF_EQUAL, 0, 4, 58),   // ICMPv6
+        SockFilter::new(LOAD_OCTET, 0, 0, 14 + 40), // ICMPv6 type
+        SockFilter::new(JUMP_IF_EQUAL, 1, 0, one),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, other),
+        SockFilter::new(RETURN, 0, 0, u32::MAX), // the whole frame
+        SockFilter::new(RETURN, 0, 0, 0),        // nothing
+    ]
+}
+
 const JUMP_IF_EQUAL: u16 = 0x15; // BPF_JMP | BPF_JEQ | BPF_K
 const LOAD_OCTET: u16 = 0x30; // BPF_LD | BPF_B | BPF_ABS
 const RETURN: u16 = 0x06; // BPF_RET | BPF_K

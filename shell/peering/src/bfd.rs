@@ -13,6 +13,12 @@
 //!
 //! The thread ends after [`BfdHandle::leave`], or without a word when the handle is dropped, as
 //! if the process had died. Either way the view's senders close.
+//!
+//! With [`BfdHandle::hand_over`] it ends without a word too, and [`resume`] in another process goes on
+//! with the sessions. It sends as soon as it has its sockets, before anybody has said what is wanted.
+//! Until then their peers hear nothing for a transmit interval, the longest that may have passed since
+//! the last packet, and for as long as the lines are under way. With a Detect Mult of 3 that may take two
+//! intervals, and Echo packets of a peer's are lost meanwhile.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -21,12 +27,14 @@ use std::time::Duration;
 use std::{io, thread};
 
 use ferrolb_bfd::{Config, Path};
+use ferrolb_telemetry::clock;
 use ferrolb_vocab::InterfaceName;
 use ferrolb_wire::bfd::Interval;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use driver::{Channels, Driver};
+use inheritance::Inheritance;
 pub use metrics::BfdMetrics;
 use sessions::Sessions;
 pub use status::{BfdEvent, BfdView, Counts, SessionError, SessionStatus};
@@ -36,6 +44,7 @@ use crate::wake::{self, Waker};
 
 mod driver;
 mod echo;
+mod inheritance;
 mod listeners;
 mod metrics;
 mod retry;
@@ -58,6 +67,10 @@ pub const VIEW_INTERVAL: Duration = Duration::from_millis(250);
 /// How long [`BfdHandle::leave`] waits for the peers' Detection Times, 3 s with default
 /// multipliers.
 pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long [`BfdHandle::hand_over`] waits for the thread, which answers within milliseconds. Later the
+/// peers have given up.
+const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Where packets are received. The default is what peers send to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,14 +119,24 @@ pub struct BfdHandle {
     wanted: watch::Sender<Wanted>,
     waker: Waker,
     view: watch::Receiver<BfdView>,
+    handed_over: oneshot::Receiver<Vec<String>>,
 }
 
 /// What the driver shall do, all of it, at any time.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Wanted {
     sessions: Arc<BTreeMap<SessionPath, Config>>,
-    /// Whether to end once the sessions have.
-    is_leaving: bool,
+    end: End,
+}
+
+/// When the driver is to end, as long as there is its handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Never,
+    /// When the sessions have ended.
+    Leave,
+    /// At once, saying what another needs to go on.
+    HandOver,
 }
 
 /// The system has no resources for the driver.
@@ -126,25 +149,44 @@ pub struct SpawnError(#[source] io::Error);
 /// # Errors
 /// There are no resources for the thread or its wake-up.
 pub fn spawn(config: BfdConfig, metrics: BfdMetrics) -> Result<Bfd, SpawnError> {
+    resume(config, metrics, &[])
+}
+
+/// Starts the driver with the sessions that another has handed over, a line of text for each. They are Up
+/// from the start, in the view too, with no event; what is wanted first says which of them go on, as
+/// every time. One that the lines do not tell, or not in time, begins anew.
+///
+/// # Errors
+/// There are no resources for the thread or its wake-up.
+pub fn resume(config: BfdConfig, metrics: BfdMetrics, lines: &[String]) -> Result<Bfd, SpawnError> {
+    let inheritance = Inheritance::read(lines, clock::now());
     let (waker, wakened) = wake::pair().map_err(SpawnError)?;
-    let (bfd, channels) = channels(waker);
+    let (bfd, channels) = channels(waker, inheritance.configs());
     let run = move || {
         realtime::sharpen_timers();
         let refused = realtime::enter("BFD").err();
         metrics.set_realtime(refused.is_none());
-        Driver::new(Sessions::new(config, refused, metrics), wakened, channels).run();
+        Driver::new(Sessions::new(config, refused, metrics, inheritance), wakened, channels).run();
     };
     thread::Builder::new().name("bfd".to_owned()).spawn(run).map_err(SpawnError)?;
     Ok(bfd)
 }
 
-/// The driver's channels: the user's ends, and its own.
-fn channels(waker: Waker) -> (Bfd, Channels) {
-    let (wanted, wanted_by_handle) = watch::channel(Wanted::default());
+/// The driver's channels: the user's ends, and its own. `sessions` are wanted until somebody says more.
+fn channels(waker: Waker, sessions: BTreeMap<SessionPath, Config>) -> (Bfd, Channels) {
+    let at_first = Wanted { sessions: Arc::new(sessions), end: End::Never };
+    let (wanted, mut wanted_by_handle) = watch::channel(at_first);
+    wanted_by_handle.mark_changed();
     let (view_sender, view) = watch::channel(BfdView::default());
     let (event_sender, events) = mpsc::channel(EVENTS_MAX);
-    let handle = BfdHandle { wanted, waker, view: view.clone() };
-    let channels = Channels { wanted: wanted_by_handle, view: view_sender, events: event_sender };
+    let (hand_over, handed_over) = oneshot::channel();
+    let handle = BfdHandle { wanted, waker, view: view.clone(), handed_over };
+    let channels = Channels {
+        wanted: wanted_by_handle,
+        view: view_sender,
+        events: event_sender,
+        handed_over: hand_over,
+    };
     (Bfd { handle, view, events }, channels)
 }
 
@@ -163,13 +205,27 @@ impl BfdHandle {
     /// is done and the ports are free, or after [`LEAVE_TIMEOUT`].
     ///
     /// Cancel-safe in that the driver ends in any case; the peers may then have been told but
-    /// once. For a restart that the peers shall not see as anyone's will, drop the handle.
+    /// once. A restart that the peers shall not see as anyone's will is [`Self::hand_over`]'s.
     pub async fn leave(mut self) {
-        self.want(|wanted| *wanted = Wanted { sessions: Arc::default(), is_leaving: true });
+        self.want(|wanted| *wanted = Wanted { sessions: Arc::default(), end: End::Leave });
         let ended = async { while self.view.changed().await.is_ok() {} };
         if timeout(LEAVE_TIMEOUT, ended).await.is_err() {
             tracing::debug!("a BFD peer waits longer for packets than this process for its end");
         }
+    }
+
+    /// Ends the driver in silence, for another to go on with the sessions that are Up: a line of text for
+    /// each, without secrets, for [`resume`] in the next process. When this returns, the ports are free.
+    /// From then on every millisecond counts: see the head of this module.
+    ///
+    /// Cancel-safe in that the driver ends in any case.
+    pub async fn hand_over(mut self) -> Vec<String> {
+        self.want(|wanted| wanted.end = End::HandOver);
+        if let Ok(Ok(lines)) = timeout(HAND_OVER_TIMEOUT, &mut self.handed_over).await {
+            return lines;
+        }
+        tracing::warn!("the BFD sessions were not handed over; they begin anew");
+        Vec::new()
     }
 
     fn want(&self, change: impl FnOnce(&mut Wanted)) {

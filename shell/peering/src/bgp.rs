@@ -16,21 +16,24 @@
 //! listens, and refuses whoever is not one: a node shares port 179 with other speakers.
 //!
 //! The thread ends after [`BgpHandle::leave`], or without a NOTIFICATION when the handle is dropped,
-//! as if the process had died: a peer that knows graceful restart then keeps the routes. Either way
-//! the view's senders close.
+//! as if the process had died: a peer that knows graceful restart then keeps the routes. After
+//! [`BgpHandle::hand_over`] the sessions go on in another process ([`resume`]), and peers notice nothing.
+//! In any case the view's senders close.
 
 use std::collections::BTreeMap;
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{io, thread};
 
-use ferrolb_bgp::{BfdState, Config, MonitoredPeers, Route};
+use ferrolb_bgp::{BfdState, Config, MonitoredPeers, Resumption, Route};
 use ferrolb_vocab::{IpPrefix, ObjectName};
 use tokio::runtime::Builder;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use driver::Driver;
+pub use inspector::{AdjRibOut, BgpInspector};
 pub use metrics::BgpMetrics;
 pub use options::{Password, TransportOptions};
 pub use status::{BgpEvent, BgpView, PeerError, PeerStatus};
@@ -40,6 +43,7 @@ use crate::bmp::Exports;
 
 mod connection;
 mod driver;
+mod inspector;
 mod links;
 mod listeners;
 mod metrics;
@@ -58,6 +62,9 @@ pub const VIEW_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long [`BgpHandle::leave`] waits: for peers to read why, and to close their side.
 pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long [`BgpHandle::hand_over`] waits for the thread, which has nothing to wait for.
+const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What is to be of a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,18 +105,36 @@ pub struct BgpHandle {
     wanted: watch::Sender<Wanted>,
     view: watch::Receiver<BgpView>,
     exports: Exports,
+    inspector: BgpInspector,
+    handed_over: oneshot::Receiver<Vec<HandedOver>>,
+}
+
+/// An Established session on its way from one process to the next.
+#[derive(Debug)]
+pub struct HandedOver {
+    /// With whom.
+    pub peer: ObjectName,
+    /// How it is.
+    pub resumption: Resumption,
+    /// Its connection, which ends when nobody has it any more.
+    pub stream: TcpStream,
 }
 
 /// What the driver shall do, all of it, at any time.
 #[derive(Clone, Debug, Default)]
 struct Wanted {
     peers: Arc<BTreeMap<ObjectName, Arc<WantedPeer>>>,
-    leaving: Option<Leaving>,
+    ending: Option<Ending>,
 }
 
-/// To end once the peers have been told, with a text for their operators.
+/// How the driver ends.
 #[derive(Clone, Debug)]
-struct Leaving(Option<Box<str>>);
+enum Ending {
+    /// Once the peers have been told, with a text for their operators.
+    Leave(Option<Box<str>>),
+    /// Once the sessions are ready for another process.
+    HandOver,
+}
 
 /// The system has no resources for the driver.
 #[derive(Debug, thiserror::Error)]
@@ -121,16 +146,32 @@ pub struct SpawnError(#[source] io::Error);
 /// # Errors
 /// There are no resources for the thread or its runtime.
 pub fn spawn(metrics: BgpMetrics) -> Result<Bgp, SpawnError> {
+    resume(metrics, Vec::new())
+}
+
+/// Starts the driver with the sessions of the process before this one. Who is among the first peers
+/// that [`BgpHandle::set_peers`] names keeps its session if it fits ([`ferrolb_bgp::Peer::resume`]),
+/// and is told to forget whatever is not among the routes; the others are told that they are no peers
+/// any more.
+///
+/// # Errors
+/// There are no resources for the thread or its runtime.
+pub fn resume(metrics: BgpMetrics, sessions: Vec<HandedOver>) -> Result<Bgp, SpawnError> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build().map_err(SpawnError)?;
     let (wanted, wanted_by_handle) = watch::channel(Wanted::default());
     let (view_sender, view) = watch::channel(BgpView::default());
     let (event_sender, events) = mpsc::channel(EVENTS_MAX);
     let telling = Telling::new(view_sender, event_sender, metrics);
-    let exports = telling.exports.clone();
-    let driver = Driver::new(wanted_by_handle, telling);
-    let run = move || runtime.block_on(driver.run());
+    let (exports, inspector) = (telling.exports.clone(), telling.inspector.clone());
+    let (hand_over, handed_over) = oneshot::channel();
+    let driver = Driver::new(wanted_by_handle, sessions, telling);
+    let run = move || {
+        // If nobody waits for the sessions, they end here.
+        hand_over.send(runtime.block_on(driver.run())).ok();
+    };
     thread::Builder::new().name("bgp".to_owned()).spawn(run).map_err(SpawnError)?;
-    Ok(Bgp { handle: BgpHandle { wanted, view: view.clone(), exports }, view, events })
+    let handle = BgpHandle { wanted, view: view.clone(), exports, inspector, handed_over };
+    Ok(Bgp { handle, view, events })
 }
 
 impl BgpHandle {
@@ -149,18 +190,41 @@ impl BgpHandle {
         self.exports.subscribe()
     }
 
+    /// What the driver is looked into with, from now on and for as long as it runs.
+    #[must_use]
+    pub const fn inspector(&self) -> &BgpInspector {
+        &self.inspector
+    }
+
     /// Tells all peers that this node shuts down, with a text for their operators (RFC 9003), and
     /// ends the driver. Returns when they have read it, or after [`LEAVE_TIMEOUT`].
     ///
     /// Cancel-safe in that the driver ends in any case; peers may then not have been told. For a
-    /// restart, through which peers shall keep the routes, drop the handle.
+    /// restart, through which peers shall keep the routes, drop the handle or hand over.
     pub async fn leave(mut self, text: Option<Box<str>>) {
-        let leaving = Some(Leaving(text));
-        self.wanted.send_modify(|wanted| *wanted = Wanted { peers: Arc::default(), leaving });
+        self.end(Ending::Leave(text));
         let ended = async { while self.view.changed().await.is_ok() {} };
         if timeout(LEAVE_TIMEOUT, ended).await.is_err() {
             tracing::debug!("BGP peers take longer to be left than this process has");
         }
+    }
+
+    /// Ends the driver without a word to anybody, and returns the sessions for another process. A
+    /// session that is not Established yet ends, and so does each of which the connection is dropped.
+    pub async fn hand_over(self) -> Vec<HandedOver> {
+        self.end(Ending::HandOver);
+        match timeout(HAND_OVER_TIMEOUT, self.handed_over).await {
+            Ok(Ok(sessions)) => sessions,
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!("the BGP sessions were not handed over in time; they begin anew");
+                Vec::new()
+            }
+        }
+    }
+
+    fn end(&self, ending: Ending) {
+        let ending = Some(ending);
+        self.wanted.send_modify(|wanted| *wanted = Wanted { peers: Arc::default(), ending });
     }
 }
 

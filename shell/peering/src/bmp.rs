@@ -8,7 +8,7 @@
 //! ```
 //!
 //! All connections are opened by this side, one for each station, and opened again after a time that
-//! doubles. It logs nothing: how stations are is in the metrics.
+//! doubles. How stations are is in the metrics; what is logged of one comes as seldom as the attempts.
 //!
 //! The thread ends with the BGP driver, whose sessions it has then told the end of.
 

@@ -1,4 +1,4 @@
-//! From one speaker of a node to the next: what the one owns, the other takes over.
+//! From one speaker of a node to the next: what the one has, the other goes on with.
 //!
 //! The two meet at a Unix socket with an abstract name (unix(7)), which belongs to the host's
 //! network namespace as they do: no file, no mount.
@@ -7,40 +7,68 @@
 //! successor                 predecessor
 //!     | ---- connects ------> |  knows that it will be followed
 //!     |      gets ready       |  goes on
-//!     | ---- "take 1" ------> |
+//!     | ---- "take 2" ------> |
 //!     |                       |  stops, its ports are free
-//!     | <--- what it owns --- |
+//!     | <--- what it has ---- |
 //!     |      goes on          |  does nothing more
 //! ```
 //!
-//! A successor that goes away before it asks is forgotten.
+//! A successor that goes away before it asks is forgotten. One that goes away with what it was given
+//! takes the sessions with it: they end as those of a process that dies.
+//!
+//! # The answer
+//! Lines of text, and a dot on the last: `ADDRESS EPOCH` for each address, `bfd WORDS` for each BFD
+//! session and `bgp NAMESPACE/NAME WORDS` for each BGP session, whose connection comes with the line's
+//! first octet. The words are those of [`crate::bfd`] and of [`ferrolb_bgp::Resumption`]. Who asks
+//! `take 1`, as the first version did, is told addresses alone; a predecessor that knows nothing else
+//! is asked so.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener as StdListener, UnixStream as StdStream};
 use std::time::Duration;
 
-use ferrolb_vocab::Epoch;
+use ferrolb_bgp::ParseResumptionError;
+use ferrolb_vocab::{Epoch, ObjectName};
 use nix::unistd::Uid;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
+use crate::bgp::HandedOver;
+
+mod descriptors;
+
 /// The socket's name.
 pub const NAME: &str = "ferrolb/speaker";
-/// The only version, asked for by the successor.
-const REQUEST: &str = "take 1\n";
+/// BGP sessions that go from one speaker to the next. A node has a few; beyond it they begin anew.
+pub const SESSIONS_MAX: usize = 256;
 /// Last line of an answer: what ends without it was cut off.
-const END: &str = ".";
-/// Octets of an answer: 65,536 addresses with their epochs.
-const ANSWER_MAX: u64 = 65_536 * 64;
-/// A predecessor that was asked has so long to stop and to answer.
+const END: &str = ".\n";
+/// Octets of an answer: 65,536 addresses with their epochs, and as many prefixes that each of four
+/// peers knows. Sessions that have no room in it begin anew.
+const ANSWER_MAX: usize = 16 << 20;
+/// Octets that are read at once.
+const READ_LENGTH: usize = 65_536;
+/// A predecessor that was asked has so long to stop and to answer, and a successor to hear it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a speaker owns.
 pub type Estate = BTreeMap<IpAddr, Epoch>;
+
+/// What a speaker leaves to the next.
+#[derive(Debug, Default)]
+pub struct Legacy {
+    /// Its addresses.
+    pub estate: Estate,
+    /// Its sessions with BGP peers.
+    pub bgp: Vec<HandedOver>,
+    /// Its BFD sessions, each in a line of words that the driver understands.
+    pub bfd: Vec<String>,
+}
 
 /// Why a predecessor could not be followed.
 #[derive(Debug, thiserror::Error)]
@@ -59,10 +87,20 @@ pub enum HandoverError {
     Line(String),
 }
 
+/// What a successor asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Request {
+    /// Addresses, as the first version did.
+    Addresses,
+    /// Addresses and sessions.
+    All,
+}
+
 /// The speaker that runs on this node already.
 #[derive(Debug)]
 pub struct Predecessor {
-    stream: BufReader<UnixStream>,
+    stream: UnixStream,
+    name: String,
 }
 
 impl Predecessor {
@@ -74,29 +112,97 @@ impl Predecessor {
         let address = abstract_address(name)?;
         let stream = match StdStream::connect_addr(&address) {
             Ok(stream) => stream,
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Ok(None),
             Err(error) => return Err(HandoverError::Socket(error)),
         };
         stream.set_nonblocking(true).map_err(HandoverError::Socket)?;
         let stream = UnixStream::from_std(stream).map_err(HandoverError::Socket)?;
         expect_own(&stream)?;
-        Ok(Some(Self { stream: BufReader::new(stream) }))
+        Ok(Some(Self { stream, name: name.to_owned() }))
     }
 
     /// Takes over: when this returns, the predecessor has stopped.
     ///
     /// # Errors
     /// It did not answer in time, or not with what it owns.
-    pub async fn take(mut self) -> Result<Estate, HandoverError> {
-        let exchange = async {
-            self.stream.write_all(REQUEST.as_bytes()).await?;
-            let mut answer = String::new();
-            (&mut self.stream).take(ANSWER_MAX).read_to_string(&mut answer).await?;
-            Ok::<_, io::Error>(answer)
-        };
-        let answer = timeout(ANSWER_TIMEOUT, exchange).await.map_err(|_elapsed| HandoverError::NoAnswer)?;
-        parse(&answer.map_err(HandoverError::Socket)?)
+    pub async fn take(self) -> Result<Legacy, HandoverError> {
+        let Self { stream, name } = self;
+        let answer = ask(stream, Request::All).await?;
+        if !answer.octets.is_empty() {
+            return answer.parse();
+        }
+        // It has hung up on what it does not know.
+        let Some(Self { stream, .. }) = Self::meet(&name)? else { return Err(HandoverError::NoAnswer) };
+        ask(stream, Request::Addresses).await?.parse()
     }
+}
+
+/// What came back.
+#[derive(Debug, Default)]
+struct Answer {
+    octets: Vec<u8>,
+    /// In the order of the lines that they came with.
+    connections: Vec<OwnedFd>,
+}
+
+async fn ask(mut stream: UnixStream, request: Request) -> Result<Answer, HandoverError> {
+    let exchange = async {
+        stream.write_all(request.line().as_bytes()).await?;
+        Answer::receive(&stream).await
+    };
+    let answer = timeout(ANSWER_TIMEOUT, exchange).await.map_err(|_elapsed| HandoverError::NoAnswer)?;
+    answer.map_err(HandoverError::Socket)
+}
+
+impl Answer {
+    /// All of it, up to the first that is too much.
+    async fn receive(stream: &UnixStream) -> io::Result<Self> {
+        let mut answer = Self::default();
+        let mut buffer = vec![0; READ_LENGTH];
+        loop {
+            let (length, connection) = descriptors::receive(stream, &mut buffer).await?;
+            answer.octets.extend_from_slice(buffer.get(..length).unwrap_or_default());
+            answer.connections.extend(connection);
+            let is_too_much = answer.octets.len() > ANSWER_MAX || answer.connections.len() > SESSIONS_MAX;
+            if length == 0 || is_too_much {
+                return Ok(answer);
+            }
+        }
+    }
+
+    fn parse(self) -> Result<Legacy, HandoverError> {
+        let text = String::from_utf8(self.octets).map_err(|_other| HandoverError::NoAnswer)?;
+        let body = text.strip_suffix(END).ok_or(HandoverError::NoAnswer)?;
+        let mut connections = self.connections.into_iter();
+        let mut legacy = Legacy::default();
+        for line in body.lines() {
+            match line.split_once(' ') {
+                Some((BGP, words)) => legacy.bgp.extend(session(words, connections.next())),
+                Some((BFD, words)) => legacy.bfd.push(words.to_owned()),
+                other => {
+                    let entry = other.and_then(owned).ok_or_else(|| HandoverError::Line(line.to_owned()));
+                    let (address, epoch) = entry?;
+                    legacy.estate.insert(address, epoch);
+                }
+            }
+        }
+        Ok(legacy)
+    }
+}
+
+fn owned((address, epoch): (&str, &str)) -> Option<(IpAddr, Epoch)> {
+    Some((address.parse().ok()?, Epoch(epoch.parse().ok()?)))
+}
+
+/// A session and its connection. One that means nothing begins anew, and is no reason to lose the others.
+fn session(words: &str, connection: Option<OwnedFd>) -> Option<HandedOver> {
+    let (peer, words) = words.split_once(' ')?;
+    let (namespace, name) = peer.split_once('/')?;
+    let tell = |error: &ParseResumptionError| {
+        tracing::warn!(object = peer, %error, "a BGP session of the former speaker cannot go on");
+    };
+    let resumption = words.parse().inspect_err(tell).ok()?;
+    Some(HandedOver { peer: ObjectName::new(namespace, name), resumption, stream: connection?.into() })
 }
 
 /// Where the next speaker of this node is awaited.
@@ -109,7 +215,8 @@ pub struct Handover {
 /// The next speaker, ready to take over.
 #[derive(Debug)]
 pub struct Successor {
-    stream: BufReader<UnixStream>,
+    stream: UnixStream,
+    request: Request,
 }
 
 impl Handover {
@@ -147,42 +254,62 @@ impl Handover {
                 }
                 continue;
             };
-            match waiting.fill_buf().await {
-                Ok(received) if received == REQUEST.as_bytes() => {
-                    if let Some(stream) = self.waiting.take() {
-                        return Successor { stream };
-                    }
-                }
-                Ok(_) | Err(_) => self.waiting = None,
+            let request = waiting.fill_buf().await.ok().and_then(Request::parse);
+            let successor = self.waiting.take().zip(request);
+            if let Some((stream, request)) = successor {
+                return Successor { stream: stream.into_inner(), request };
             }
         }
     }
 }
 
 impl Successor {
-    /// Says what this speaker owned, after it has stopped.
+    /// Says what this speaker had, after it has stopped. Its own hold on the connections ends with that.
     ///
     /// # Errors
-    /// The successor is gone.
-    pub async fn give(mut self, estate: &Estate) -> io::Result<()> {
-        let mut answer = String::new();
-        for (address, epoch) in estate {
-            answer.push_str(&format!("{address} {epoch}\n"));
+    /// The successor is gone, or reads nothing.
+    pub async fn give(self, legacy: Legacy) -> io::Result<()> {
+        let given = timeout(ANSWER_TIMEOUT, self.answer(legacy)).await;
+        given.unwrap_or_else(|_elapsed| Err(ErrorKind::TimedOut.into()))
+    }
+
+    async fn answer(mut self, legacy: Legacy) -> io::Result<()> {
+        let Legacy { estate, mut bgp, mut bfd } = legacy;
+        if self.request == Request::Addresses {
+            // Routers take one session of a node: these end before the next speaker opens its own.
+            (bgp, bfd) = Default::default();
         }
-        answer.push_str(END);
-        answer.push('\n');
-        self.stream.write_all(answer.as_bytes()).await?;
+        bgp.truncate(SESSIONS_MAX);
+        let addresses = estate.iter().map(|(address, epoch)| format!("{address} {epoch}\n"));
+        let paths = bfd.iter().map(|words| format!("{BFD} {words}\n"));
+        let text: String = addresses.chain(paths).collect();
+        self.stream.write_all(text.as_bytes()).await?;
+        let mut room = ANSWER_MAX.saturating_sub(text.len() + END.len());
+        for HandedOver { peer, resumption, stream } in bgp {
+            let line = format!("{BGP} {peer} {resumption}\n");
+            let Some(left) = room.checked_sub(line.len()) else {
+                tracing::warn!(object = %peer, "a BGP session is too large to hand over; it begins anew");
+                continue;
+            };
+            room = left;
+            descriptors::send(&mut self.stream, line.as_bytes(), stream.as_fd()).await?;
+        }
+        self.stream.write_all(END.as_bytes()).await?;
         self.stream.shutdown().await
     }
 }
 
-fn parse(answer: &str) -> Result<Estate, HandoverError> {
-    let body = answer.strip_suffix(&format!("{END}\n")).ok_or(HandoverError::NoAnswer)?;
-    let entry = |line: &str| {
-        let (address, epoch) = line.split_once(' ')?;
-        Some((address.parse().ok()?, Epoch(epoch.parse().ok()?)))
-    };
-    body.lines().map(|line| entry(line).ok_or_else(|| HandoverError::Line(line.into()))).collect()
+impl Request {
+    const fn line(self) -> &'static str {
+        match self {
+            Self::Addresses => "take 1\n",
+            Self::All => "take 2\n",
+        }
+    }
+
+    fn parse(line: &[u8]) -> Option<Self> {
+        [Self::Addresses, Self::All].into_iter().find(|request| request.line().as_bytes() == line)
+    }
 }
 
 fn abstract_address(name: &str) -> Result<SocketAddr, HandoverError> {
@@ -195,75 +322,12 @@ fn expect_own(stream: &UnixStream) -> Result<(), HandoverError> {
     if user == Uid::effective().as_raw() { Ok(()) } else { Err(HandoverError::Stranger(user)) }
 }
 
+/// First words of lines that are no address.
+const BGP: &str = "bgp";
+const BFD: &str = "bfd";
+
 /// Pause after an `accept` that was refused.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn name(test: &str) -> String {
-        format!("ferrolb/test/{}/{test}", std::process::id())
-    }
-
-    fn estate() -> Estate {
-        [("192.168.100.240".parse().unwrap(), Epoch(3)), ("fd00::1".parse().unwrap(), Epoch(u64::MAX))].into()
-    }
-
-    #[tokio::test]
-    async fn nobody_is_followed_where_nobody_is() {
-        assert!(Predecessor::meet(&name("nobody")).unwrap().is_none());
-    }
-
-    #[tokio::test]
-    async fn a_successor_gets_what_the_predecessor_owns() {
-        let name = name("follow");
-        let mut handover = Handover::listen(&name).unwrap();
-        let predecessor = Predecessor::meet(&name).unwrap().expect("it is there");
-        let taken = tokio::spawn(predecessor.take());
-        let successor = handover.asked().await;
-        drop(handover);
-        successor.give(&estate()).await.unwrap();
-        assert_eq!(taken.await.unwrap().unwrap(), estate());
-        assert!(Handover::listen(&name).is_ok(), "the name is free");
-    }
-
-    #[tokio::test]
-    async fn a_successor_that_goes_away_is_forgotten_and_the_next_is_served() {
-        let name = name("forgotten");
-        let mut handover = Handover::listen(&name).unwrap();
-        drop(Predecessor::meet(&name).unwrap());
-        let next = Predecessor::meet(&name).unwrap().expect("it is there");
-        let taken = tokio::spawn(next.take());
-        handover.asked().await.give(&Estate::new()).await.unwrap();
-        assert_eq!(taken.await.unwrap().unwrap(), Estate::new());
-    }
-
-    #[tokio::test]
-    async fn a_predecessor_knows_that_a_successor_gets_ready() {
-        let name = name("expected");
-        let mut handover = Handover::listen(&name).unwrap();
-        assert!(!handover.is_expected());
-        let _successor = Predecessor::meet(&name).unwrap();
-        assert!(timeout(Duration::from_millis(50), handover.asked()).await.is_err());
-        assert!(handover.is_expected());
-    }
-
-    #[tokio::test]
-    async fn a_predecessor_that_ends_while_asked_leaves_nothing_to_take() {
-        let name = name("ends");
-        let mut handover = Handover::listen(&name).unwrap();
-        let predecessor = Predecessor::meet(&name).unwrap().expect("it is there");
-        let taken = tokio::spawn(predecessor.take());
-        drop(handover.asked().await);
-        assert!(matches!(taken.await.unwrap(), Err(HandoverError::NoAnswer | HandoverError::Socket(_))));
-    }
-
-    #[test]
-    fn an_answer_that_was_cut_off_or_means_nothing_is_refused() {
-        assert!(matches!(parse("10.0.0.1 3\n"), Err(HandoverError::NoAnswer)));
-        assert!(matches!(parse(""), Err(HandoverError::NoAnswer)));
-        assert!(matches!(parse("10.0.0.1 x\n.\n"), Err(HandoverError::Line(line)) if line == "10.0.0.1 x"));
-        assert_eq!(parse(".\n").unwrap(), Estate::new());
-    }
-}
+mod tests;

@@ -33,6 +33,8 @@ pub struct Description {
     pub hold_time: u16,
     /// Whether the router may still have routes of a process before this one: RFC 4724 §4.1.
     pub has_restarted: bool,
+    /// The key of TCP-MD5, RFC 2385.
+    pub password: Option<String>,
     /// The BFD session beside it.
     pub bfd: Option<BfdTiming>,
     /// What the router is to know.

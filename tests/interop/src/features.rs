@@ -57,6 +57,8 @@ const OVER_IPV6: Terms = Terms { over: Transport::Ipv6, ..Terms::EXTERNAL };
 const WIDE: Terms = Terms { speaker_asn: WIDE_ASN, ..Terms::EXTERNAL };
 /// The shortest hold time that there is: RFC 4271 §4.2.
 const IMPATIENT: Terms = Terms { hold_time: 3, ..Terms::EXTERNAL };
+/// With a key; who has another one is not heard for as long as there can be.
+const SIGNED: Terms = Terms { password: Some("ferrolb-interop"), ..IMPATIENT };
 const WITH_BFD: Terms = with_bfd(BFD_DEFAULT, BFD_DEFAULT);
 const WITH_FAST_BFD: Terms = with_bfd(BFD_FAST, BFD_FAST);
 /// The router waits for 6 s before it takes the speaker for dead.
@@ -67,11 +69,12 @@ const fn with_bfd(router: BfdTiming, speaker: BfdTiming) -> Terms {
 }
 
 /// All of them, in the order of the table.
-pub const FEATURES: [Feature; 16] = [
+pub const FEATURES: [Feature; 18] = [
     Feature::new("eBGP over IPv4, both families", None, Terms::EXTERNAL, sessions::external),
     Feature::new("eBGP over IPv6, both families", None, OVER_IPV6, sessions::external),
     Feature::new("iBGP, LOCAL_PREF", None, INTERNAL, sessions::internal),
     Feature::new("four-octet AS number", None, WIDE, sessions::external),
+    Feature::new("TCP-MD5", None, SIGNED, sessions::signed),
     Feature::new("communities, large communities", None, Terms::EXTERNAL, routes::communities),
     Feature::new("1,000 prefixes and their withdrawal", None, Terms::EXTERNAL, routes::thousand),
     Feature::new("the router's UPDATEs", None, Terms::EXTERNAL, routes::heard),
@@ -83,6 +86,7 @@ pub const FEATURES: [Feature; 16] = [
     Feature::new("BFD 3 x 300 ms", Some(Need::Bfd), WITH_BFD, bfd::stays_up),
     Feature::new("BFD 3 x 50 ms", Some(Need::Bfd), WITH_FAST_BFD, bfd::stays_up),
     Feature::new("BFD down ends the session", Some(Need::Bfd), UNEVEN_BFD, bfd::down),
+    Feature::new("leaving, and AdminDown after it", Some(Need::Bfd), UNEVEN_BFD, bfd::leave),
     Feature::new("the router's AdminDown does not", Some(Need::BfdAdminDown), WITH_BFD, bfd::admin_down),
 ];
 

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
-use ferrolb_interop::{FEATURES, Kind, Outcome};
+use ferrolb_interop::{FEATURES, Kind, Outcome, Stage};
 use serde::Serialize;
 
 /// Play FerroLB's BGP and BFD against routers; `cargo xtask interop` makes a table of it.
@@ -36,6 +36,10 @@ struct Line<'a> {
 
 fn main() -> ExitCode {
     let arguments = &Arguments::parse();
+    if let Err(error) = Stage::sweep(&arguments.root) {
+        let _written = writeln!(io::stderr(), "error: {error:#}");
+        return ExitCode::FAILURE;
+    }
     let results: Vec<io::Result<()>> = thread::scope(|scope| {
         let routers = arguments.routers.iter();
         let threads: Vec<_> = routers.map(|kind| scope.spawn(move || play(*kind, arguments))).collect();

@@ -37,6 +37,8 @@ pub struct Terms {
     pub over: Transport,
     /// The hold time that the speaker offers, in seconds; routers offer [`crate::routers::HOLD_TIME`].
     pub hold_time: u16,
+    /// The key of TCP-MD5, RFC 2385, on both sides.
+    pub password: Option<&'static str>,
     /// The router's BFD.
     pub router_bfd: Option<BfdTiming>,
     /// The speaker's.
@@ -71,6 +73,7 @@ impl Terms {
         speaker_asn: SPEAKER_ASN,
         over: Transport::Ipv4,
         hold_time: 9,
+        password: None,
         router_bfd: None,
         speaker_bfd: None,
     };
@@ -95,6 +98,7 @@ impl Terms {
             next_hop_ipv6: SPEAKER_V6,
             hold_time: self.hold_time,
             has_restarted: false,
+            password: self.password.map(str::to_owned),
             bfd: self.speaker_bfd,
             routes: PREFIXES.into_iter().map(route).collect(),
         }

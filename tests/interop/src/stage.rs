@@ -1,6 +1,8 @@
 //! Two hosts, the cable between them, and a folder: one scenario's alone.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -72,6 +74,24 @@ impl Host {
 }
 
 impl Stage {
+    /// Removes what runs have left that were killed: their processes are gone, and what they began goes on.
+    ///
+    /// # Errors
+    /// `ip` cannot be asked.
+    pub fn sweep(root: &Path) -> Result<()> {
+        let listed = ip("netns list")?;
+        let namespaces = listed.lines().filter_map(|line| line.split_whitespace().next());
+        let of_namespaces = namespaces.filter_map(|netns| Some(netns.rsplit_once('-')?.0.to_owned()));
+        let folders = fs::read_dir(root.join("run")).into_iter().flatten().flatten();
+        let of_folders = folders.filter_map(|entry| entry.file_name().into_string().ok());
+        let left: BTreeSet<String> =
+            of_namespaces.chain(of_folders).filter(|name| is_abandoned(name)).collect();
+        for name in left {
+            drop(Self { name, root: root.to_owned() });
+        }
+        Ok(())
+    }
+
     /// Both hosts, addressed and joined.
     ///
     /// # Errors
@@ -218,7 +238,9 @@ impl Stage {
         shown
     }
 
-    fn netns(&self, host: Host) -> String {
+    /// The name of a host's network namespace, by which `ip netns` knows it.
+    #[must_use]
+    pub fn netns(&self, host: Host) -> String {
         format!("{}-{}", self.name, host.suffix())
     }
 
@@ -240,14 +262,27 @@ impl Drop for Stage {
     fn drop(&mut self) {
         for host in Host::ALL {
             let netns = self.netns(host);
+            if !Path::new("/run/netns").join(&netns).exists() {
+                continue;
+            }
             let cleared = self.clear(host).and_then(|()| ip(&format!("netns delete {netns}")));
             if let Err(error) = cleared {
                 complain(&format!("{error:#}; remove network namespace {netns} by hand"));
             }
         }
-        if let Err(error) = fs::remove_dir_all(self.outside("")) {
+        if let Err(error) = fs::remove_dir_all(self.outside(""))
+            && error.kind() != ErrorKind::NotFound
+        {
             complain(&format!("{error}; remove {} by hand", self.outside("").display()));
         }
+    }
+}
+
+impl Daemon {
+    /// The id of its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.0.id()
     }
 }
 
@@ -257,6 +292,15 @@ impl Drop for Daemon {
         let _killed = self.0.kill();
         let _status = self.0.wait();
     }
+}
+
+/// Whether a name is that of a stage whose process is gone.
+fn is_abandoned(name: &str) -> bool {
+    let numbers = name.strip_prefix("interop-").and_then(|numbers| numbers.split_once('-'));
+    numbers.is_some_and(|(process, number)| {
+        let is_number = |text: &str| text.parse::<u32>().is_ok();
+        is_number(process) && is_number(number) && !Path::new("/proc").join(process).exists()
+    })
 }
 
 /// Runs `ip` with words that hold no spaces.
@@ -271,4 +315,22 @@ fn ip(words: &str) -> Result<String> {
 #[expect(clippy::print_stderr, reason = "what is left behind has nobody else who could tell of it")]
 fn complain(text: &str) {
     eprintln!("{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_is_abandoned_whose_process_is_gone() {
+        let own = format!("interop-{}-0", std::process::id());
+        // Beyond the largest id that Linux gives.
+        let gone = format!("interop-{}-12", u32::MAX);
+        assert_eq!((is_abandoned(&own), is_abandoned(&gone)), (false, true));
+        for other in
+            ["interop", "interop-x-0", "interop-4294967295", "interop-4294967295-s", "lab-4294967295-0"]
+        {
+            assert!(!is_abandoned(other), "{other} is somebody else's");
+        }
+    }
 }

@@ -66,6 +66,8 @@ fn a_clause_needs_a_test_that_exists_or_a_reason() {
     let found = found(&[
         text("a.rs", "fn real() {}"),
         text("docs/rfc/rfc1.md", "| 1 | MUST | `arp::tests::real`, `gone` |\n| 2 | MUST | |"),
+        text(TABLES[1], "| change | what it does | test |\n| `x` | nothing | `real` |"),
+        text("docs/guide/a.md", "| what | how | where |\n| 1 | 2 | 3 |"),
     ]);
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found[0].ends_with("no test `gone`"), "{found:?}");

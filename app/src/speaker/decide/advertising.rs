@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use ferrolb_api::events::EventReason;
 use ferrolb_cluster::Notice;
-use ferrolb_plan::bgp::{BgpPeer, Plan, Session, Verdict, Weights, Withheld, plan};
+use ferrolb_plan::bgp::{BgpPeer, Endpoint, Plan, Session, Verdict, Weights, Withheld, plan};
 use ferrolb_plan::{Peering, Snapshot};
-use ferrolb_vocab::{Instant, NodeName, ObjectName, ServiceKey};
+use ferrolb_vocab::{Instant, InterfaceName, NodeName, ObjectName, ServiceKey};
 
 /// What was decided last.
 #[derive(Debug, Default)]
@@ -35,6 +35,18 @@ pub(super) struct Advertised {
     pub(super) expires: Option<Instant>,
     /// What is new about a Service.
     pub(super) notices: Vec<(ServiceKey, Notice)>,
+}
+
+impl Sessions {
+    /// The interfaces behind which there is a peer, whatever its address.
+    #[must_use]
+    pub fn interfaces(&self) -> BTreeSet<InterfaceName> {
+        let interface = |session: &Session| match &session.peer.endpoint {
+            Endpoint::Interface(interface) => Some(interface.clone()),
+            Endpoint::Address(_) => None,
+        };
+        self.peers.values().filter_map(interface).collect()
+    }
 }
 
 impl Advertising {

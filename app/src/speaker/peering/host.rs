@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
 
-use ferrolb_vocab::{BgpId, Link, LinkAddress, NodeName};
+use ferrolb_link::Routers;
+use ferrolb_vocab::{BgpId, InterfaceName, Link, LinkAddress, LinkFlag, NodeName};
 
 /// The node, as its sessions see it.
 #[derive(Clone, Copy, Debug)]
@@ -14,9 +15,11 @@ pub(in crate::speaker) struct Host<'a> {
     pub(in crate::speaker) internal_ips: &'a [IpAddr],
     /// Its interfaces.
     pub(in crate::speaker) links: &'a [Link],
+    /// Who is heard behind those of them on which a peer has no address.
+    pub(in crate::speaker) routers: &'a Routers,
 }
 
-impl Host<'_> {
+impl<'a> Host<'a> {
     /// The BGP Identifier where no object names one: the node's IPv4 address, or a number that its name
     /// gives, always the same (RFC 6286 §2.1: any that is unique in the autonomous system).
     pub(super) fn bgp_id(&self) -> BgpId {
@@ -29,9 +32,21 @@ impl Host<'_> {
         })
     }
 
-    /// Whether the address is on a link of this node.
-    pub(super) fn is_on_link(&self, address: IpAddr) -> bool {
-        self.links.iter().any(|link| reaches(link, address))
+    /// The link of this node that the address is on; of several, one that carries.
+    pub(super) fn link_to(&self, address: IpAddr) -> Option<&'a Link> {
+        let mut links = self.links.iter().filter(|link| reaches(link, address));
+        let first = links.next()?;
+        Some([first].into_iter().chain(links).find(|link| carries(link)).unwrap_or(first))
+    }
+
+    /// The interface of this name.
+    pub(super) fn link(&self, name: &InterfaceName) -> Option<&'a Link> {
+        self.links.iter().find(|link| link.name == *name)
+    }
+
+    /// Whether there is an interface of this name that is up and has a carrier.
+    pub(super) fn carries(&self, name: &InterfaceName) -> bool {
+        self.link(name).is_some_and(carries)
     }
 
     /// The IPv4 address that a peer can send to, where the session itself has none.
@@ -56,6 +71,23 @@ impl Host<'_> {
         let internal = self.internal_ips.iter().copied();
         first.chain(toward.iter().copied()).chain(internal).chain(beside).collect()
     }
+}
+
+/// Whether `link` has an address of its own that packets to its neighbours can come from.
+pub(super) fn has_link_local(link: &Link) -> bool {
+    let is_link_local = |own: IpAddr| matches!(own, IpAddr::V6(own) if own.is_unicast_link_local());
+    link.addresses.iter().any(|own| is_link_local(own.address))
+}
+
+/// The addresses of `link` that who is on it can send to: an IPv4 and a global IPv6 one.
+pub(super) fn next_hops_on(link: &Link) -> (Option<Ipv4Addr>, Option<Ipv6Addr>) {
+    let addresses = || link.addresses.iter().map(|own| own.address);
+    (addresses().find_map(usable_v4), addresses().find_map(usable_v6))
+}
+
+/// Whether frames come and go on `link`, as far as the node can see.
+fn carries(link: &Link) -> bool {
+    link.is(LinkFlag::Up) && link.is(LinkFlag::Carrier)
 }
 
 /// Whether `address` is on-link through `link`. A host route says nothing of others.
@@ -95,9 +127,14 @@ mod tests {
             index: 2,
             name: name.into(),
             mac: None,
-            flags: [].into(),
+            flags: [LinkFlag::Up, LinkFlag::Carrier].into(),
             addresses: addresses.iter().map(address).collect(),
         }
+    }
+
+    fn host<'a>(node: &'a NodeName, internal_ips: &'a [IpAddr], links: &'a [Link]) -> Host<'a> {
+        static NOBODY: Routers = Routers::new();
+        Host { node, internal_ips, links, routers: &NOBODY }
     }
 
     fn ips(addresses: &[&str]) -> Vec<IpAddr> {
@@ -107,9 +144,7 @@ mod tests {
     #[test]
     fn without_an_ipv4_address_the_identifier_is_the_names_and_always_the_same() {
         let (one, other) = (NodeName::from("node-a"), NodeName::from("node-b"));
-        let id = |node, internal_ips: &[&str]| {
-            Host { node, internal_ips: &ips(internal_ips), links: &[] }.bgp_id().to_string()
-        };
+        let id = |node, internal_ips: &[&str]| host(node, &ips(internal_ips), &[]).bgp_id().to_string();
         assert_eq!(id(&one, &["fd00::1", "192.0.2.7"]), "192.0.2.7");
         assert_eq!(id(&one, &["fd00::1"]), id(&one, &[]));
         assert_ne!(id(&one, &[]), id(&other, &[]));
@@ -130,12 +165,12 @@ mod tests {
             (&v6, "fd00::1", "10.0.0.7", "fd00::7"),
             (&v4, "203.0.113.1", "192.0.2.7", "2001:db8::77"),
         ] {
-            let host = Host { node: &node, internal_ips, links: &links };
+            let host = host(&node, internal_ips, &links);
             let peer = peer.parse().unwrap();
             let found = (host.next_hop_ipv4(peer).unwrap(), host.next_hop_ipv6(peer).unwrap());
             assert_eq!((found.0.to_string(), found.1.to_string()), (expected_v4.into(), expected_v6.into()));
         }
-        let nowhere = Host { node: &node, internal_ips: &[], links: &[] };
+        let nowhere = host(&node, &[], &[]);
         assert_eq!(nowhere.next_hop_ipv4("192.0.2.1".parse().unwrap()), None);
     }
 
@@ -143,9 +178,29 @@ mod tests {
     fn what_a_prefix_of_a_link_holds_is_on_link_and_a_host_route_holds_nobody_else() {
         let node = NodeName::from("a");
         let links = [link("eth0", &["192.0.2.7/24", "198.51.100.1/32"])];
-        let host = Host { node: &node, internal_ips: &[], links: &links };
         for (address, expected) in [("192.0.2.1", true), ("192.0.3.1", false), ("198.51.100.1", false)] {
-            assert_eq!(host.is_on_link(address.parse().unwrap()), expected, "{address}");
+            let found = host(&node, &[], &links).link_to(address.parse().unwrap());
+            assert_eq!(found.is_some(), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn of_two_links_to_a_subnet_one_that_carries_is_the_way() {
+        use LinkFlag::{Carrier, Up};
+        let node = NodeName::from("a");
+        for (flags, expected) in [
+            ([vec![Up, Carrier], vec![Up, Carrier]], "eth0"),
+            ([vec![Up], vec![Up, Carrier]], "eth1"),
+            ([vec![Carrier], vec![Up, Carrier]], "eth1"),
+            ([vec![Up], vec![]], "eth0"),
+        ] {
+            let mut links = [link("eth0", &["192.0.2.7/24"]), link("eth1", &["192.0.2.8/24"])];
+            for (link, flags) in links.iter_mut().zip(flags) {
+                link.flags = flags.into_iter().collect();
+            }
+            let host = host(&node, &[], &links);
+            let way = host.link_to("192.0.2.1".parse().unwrap()).unwrap();
+            assert_eq!(way.name.as_str(), expected, "{links:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From what an operator wants of a peer to what the drivers are to do. No IO.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::num::{NonZeroU8, NonZeroU16};
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use ferrolb_bgp::{
 use ferrolb_peering::bfd::SessionPath;
 use ferrolb_peering::bgp::{Password, TransportOptions};
 use ferrolb_plan::bgp::{self as plan, BfdProfile, BgpPeer, Endpoint};
-use ferrolb_vocab::IpFamily;
+use ferrolb_vocab::InterfaceName;
 use ferrolb_wire::bfd::Interval;
 use ferrolb_wire::bgp::{Families, Family};
 
-use super::host::Host;
+use super::host::{Host, has_link_local, next_hops_on};
 
 /// How long a peer keeps the routes of a speaker that restarts, in seconds: with FRR, and so with MetalLB,
 /// as long.
@@ -28,42 +28,88 @@ pub(super) struct Sought {
     pub(super) config: Config,
     pub(super) options: TransportOptions,
     pub(super) bfd: Option<(SessionPath, bfd::Config)>,
+    /// The interface that the peer is on, or was as long as it was on one.
+    via: Option<InterfaceName>,
 }
 
-/// Why there can be no session with a peer, whatever happens.
+impl Sought {
+    /// The interface that the peer is on, if it has gone down since what was to be done `before`.
+    pub(super) fn lost_link(&self, before: Option<&Self>) -> Option<&InterfaceName> {
+        let was_dead = before.is_some_and(|before| before.options.dead_link.is_some());
+        self.options.dead_link.as_ref().filter(|_| !was_dead)
+    }
+}
+
+/// Why there can be no session with a peer that has an interface and no address, before something changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CannotPeer {
-    /// It has an interface and no address.
-    Unnumbered,
+    /// The node has no such interface.
+    NoInterface,
+    /// The interface is down.
+    LinkDown,
+    /// It could not send to the peer.
+    NoLinkLocalAddress,
+    /// Nobody was heard on it.
+    NoRouter,
 }
 
 impl CannotPeer {
     /// The stable name of the reason.
     pub(super) const fn reason(self) -> &'static str {
         match self {
-            Self::Unnumbered => "UnnumberedNotSupported",
+            Self::NoInterface => "InterfaceMissing",
+            Self::LinkDown => "LinkDown",
+            Self::NoLinkLocalAddress => "NoLinkLocalAddress",
+            Self::NoRouter => "NoRouterHeard",
         }
     }
 }
 
 impl fmt::Display for CannotPeer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unnumbered => f.write_str(
-                "spec.interface: a peer without an address cannot be found yet; set spec.peerAddress in its place",
-            ),
-        }
+        f.write_str(match self {
+            Self::NoInterface => {
+                "spec.interface: the node has no such interface; correct the name, or leave the node out \
+                 with spec.nodeSelectors"
+            }
+            Self::LinkDown => {
+                "spec.interface: it is down or has no carrier; see to its cable, or the router's port"
+            }
+            Self::NoLinkLocalAddress => {
+                "spec.interface: it has no IPv6 link-local address to send from; switch IPv6 on there \
+                 (sysctl net.ipv6.conf.<interface>.disable_ipv6)"
+            }
+            Self::NoRouter => {
+                "spec.interface: no router advertisement came in there; the router has to send them (FRR \
+                 does with \"neighbor <interface> interface\")"
+            }
+        })
     }
 }
 
-/// What the drivers are to do about `peer` on `host`, which `forwards` as before its speaker restarted.
+/// Where a peer is found.
+struct Place {
+    remote: SocketAddr,
+    /// The interface that it is on.
+    via: Option<InterfaceName>,
+    /// The addresses of this node that it can send to, where the session itself has none.
+    next_hops: (Option<Ipv4Addr>, Option<Ipv6Addr>),
+}
+
+/// What the drivers are to do about `peer` on `host`, which `forwards` as before its speaker restarted, and
+/// of which they were to do `before`.
 ///
 /// # Errors
 /// There can be no session.
-pub(super) fn sought(peer: &BgpPeer, host: &Host<'_>, forwards: bool) -> Result<Sought, CannotPeer> {
-    let address = match &peer.endpoint {
-        Endpoint::Address(address) => *address,
-        Endpoint::Interface(_) => return Err(CannotPeer::Unnumbered),
+pub(super) fn sought(
+    peer: &BgpPeer,
+    host: &Host<'_>,
+    forwards: bool,
+    before: Option<&Sought>,
+) -> Result<Sought, CannotPeer> {
+    let Place { remote, via, next_hops } = match &peer.endpoint {
+        Endpoint::Address(address) => numbered(SocketAddr::new(*address, peer.port), host, before),
+        Endpoint::Interface(interface) => unnumbered((interface, peer.port), host, before)?,
     };
     let families: Families = Family::ALL.into_iter().filter(|one| peer.carries(one.ip_family())).collect();
     let restart = GracefulRestartConfig {
@@ -80,17 +126,13 @@ pub(super) fn sought(peer: &BgpPeer, host: &Host<'_>, forwards: bool) -> Result<
             plan::RemoteAsn::External => RemoteAsn::External,
         },
         bgp_id: peer.router_id.unwrap_or_else(|| host.bgp_id()),
-        transport: Transport {
-            remote: SocketAddr::new(address, peer.port),
-            source: peer.source_address,
-            interface: peer.vrf.clone(),
-        },
-        role: Role::Active,
+        transport: Transport { remote, source: peer.source_address, interface: peer.vrf.clone() },
+        role: if peer.passive { Role::Passive } else { Role::Active },
         families,
         // Over IPv6 this node's own end is the one address that is sure to be on the way to it.
-        extended_next_hop: families.ipv4 && IpFamily::of(address) == IpFamily::V6,
-        next_hop_ipv4: host.next_hop_ipv4(address),
-        next_hop_ipv6: host.next_hop_ipv6(address),
+        extended_next_hop: families.ipv4 && remote.is_ipv6(),
+        next_hop_ipv4: next_hops.0,
+        next_hop_ipv6: next_hops.1,
         // The peer's times are 0 or at least 3 s.
         hold_time: HoldTime::new(peer.timers.hold_time()).unwrap_or(HoldTime::SUGGESTED),
         keepalive_time: NonZeroU16::new(peer.timers.keepalive_time()),
@@ -103,10 +145,48 @@ pub(super) fn sought(peer: &BgpPeer, host: &Host<'_>, forwards: bool) -> Result<
         ttl: ttl(peer),
         password: peer.password.as_ref().map(|password| Password::new(password.octets())),
         min_ttl: None,
-        listen_port: None,
+        listen_port: NonZeroU16::new(peer.port).filter(|_| peer.passive),
+        dead_link: via.clone().filter(|interface| is_on_the_link(peer) && !host.carries(interface)),
     };
-    let bfd = peer.bfd.as_ref().map(|profile| (path(peer, address, host), bfd_config(profile)));
-    Ok(Sought { config, options, bfd })
+    let bfd = peer.bfd.as_ref().map(|profile| (path(peer, remote.ip(), host), bfd_config(profile)));
+    Ok(Sought { config, options, bfd, via })
+}
+
+/// A peer that has an address. An interface that goes down can take its own address along, and with it the
+/// subnet by which the peer was known to be on it.
+fn numbered(remote: SocketAddr, host: &Host<'_>, before: Option<&Sought>) -> Place {
+    let address = remote.ip();
+    let before = || before.filter(|before| before.config.transport.remote.ip() == address)?.via.clone();
+    let via = host.link_to(address).map(|link| link.name.clone()).or_else(before);
+    Place { remote, via, next_hops: (host.next_hop_ipv4(address), host.next_hop_ipv6(address)) }
+}
+
+/// A peer that is the router behind an interface: the one that is heard there, or the one before as long as
+/// none is. What it can send to is on that interface alone.
+fn unnumbered(
+    (interface, port): (&InterfaceName, u16),
+    host: &Host<'_>,
+    before: Option<&Sought>,
+) -> Result<Place, CannotPeer> {
+    let link = host.link(interface).ok_or(CannotPeer::NoInterface)?;
+    let before = || link_local(before.filter(|before| before.via.as_ref() == Some(interface))?);
+    let Some(router) = host.routers.get(interface).copied().or_else(before) else {
+        return Err(match (host.carries(interface), has_link_local(link)) {
+            (false, _) => CannotPeer::LinkDown,
+            (true, false) => CannotPeer::NoLinkLocalAddress,
+            (true, true) => CannotPeer::NoRouter,
+        });
+    };
+    let remote = SocketAddrV6::new(router, port, 0, link.index).into();
+    Ok(Place { remote, via: Some(interface.clone()), next_hops: next_hops_on(link) })
+}
+
+/// The link-local address that was to be connected to.
+fn link_local(before: &Sought) -> Option<Ipv6Addr> {
+    match before.config.transport.remote.ip() {
+        IpAddr::V6(address) if address.is_unicast_link_local() => Some(address),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
+    }
 }
 
 /// How far the weight of a path to `peer` is to travel: to the routers of another AS too, if they are the
@@ -129,15 +209,23 @@ fn ttl(peer: &BgpPeer) -> NonZeroU8 {
     if is_internal(peer) || peer.ebgp_multihop { NonZeroU8::MAX } else { NonZeroU8::MIN }
 }
 
+/// Whether there is no other way to the peer than its link.
+fn is_on_the_link(peer: &BgpPeer) -> bool {
+    match peer.endpoint {
+        Endpoint::Address(_) => ttl(peer) == NonZeroU8::MIN,
+        Endpoint::Interface(_) => true,
+    }
+}
+
 /// As routers choose it: over several hops where the operator says so of an external peer, or an internal
 /// one is on none of the node's links.
 fn path(peer: &BgpPeer, address: IpAddr, host: &Host<'_>) -> SessionPath {
-    SessionPath {
-        peer: address,
-        local: peer.source_address,
-        interface: peer.vrf.clone(),
-        is_multihop: if is_internal(peer) { !host.is_on_link(address) } else { peer.ebgp_multihop },
-    }
+    let (interface, is_multihop) = match &peer.endpoint {
+        Endpoint::Interface(interface) => (Some(interface.clone()), false),
+        Endpoint::Address(_) if is_internal(peer) => (peer.vrf.clone(), host.link_to(address).is_none()),
+        Endpoint::Address(_) => (peer.vrf.clone(), peer.ebgp_multihop),
+    };
+    SessionPath { peer: address, local: peer.source_address, interface, is_multihop }
 }
 
 fn bfd_config(profile: &BfdProfile) -> bfd::Config {

@@ -18,25 +18,25 @@ use super::sought::CannotPeer;
 /// A point on the process's clock and on the wall's. It is taken once: what was so since a time is told
 /// with the same one for ever.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct WallClock {
+pub(in crate::speaker) struct WallClock {
     instant: Instant,
     timestamp: Timestamp,
 }
 
 impl WallClock {
-    pub(super) const fn new(instant: Instant, timestamp: Timestamp) -> Self {
+    pub(in crate::speaker) const fn new(instant: Instant, timestamp: Timestamp) -> Self {
         Self { instant, timestamp }
     }
 
     /// A time as objects have it, in whole seconds.
-    fn time(&self, at: Instant) -> Time {
+    pub(in crate::speaker) fn time(&self, at: Instant) -> Time {
         let time = self.timestamp.checked_add(at.saturating_since(self.instant)).unwrap_or(self.timestamp);
         Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
     }
 }
 
 /// How a session is, as far as the drivers say.
-pub(super) fn session(
+pub(in crate::speaker) fn session(
     peer: Option<&PeerStatus>,
     bfd: Option<&SessionStatus>,
     clock: &WallClock,

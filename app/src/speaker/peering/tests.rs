@@ -1,6 +1,7 @@
 use super::*;
 use crate::speaker::metallb_metrics::MetalLbMetrics;
 use ferrolb_bfd::DownReason;
+use ferrolb_link::Routers;
 use ferrolb_peering::bfd::Counts;
 use ferrolb_plan::bgp::{BfdProfile, BgpPeer, Endpoint, RemoteAsn, Session, Timers};
 use ferrolb_telemetry::Registry;
@@ -12,6 +13,8 @@ use ferrolb_wire::bgp::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+
+mod field_changes;
 
 /// Beyond any time that the drivers may take on a busy machine, so that a hanging test ends.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -29,6 +32,7 @@ pub(in crate::speaker) fn external_peer(endpoint: Endpoint) -> BgpPeer {
         endpoint,
         source_address: None,
         port: 179,
+        passive: false,
         timers: Timers::default(),
         router_id: None,
         node_selectors: Vec::new(),
@@ -103,14 +107,19 @@ struct Running {
 
 impl Running {
     fn start() -> Self {
+        Self::resume(Vec::new(), &[])
+    }
+
+    /// After another, which has left these sessions.
+    fn resume(bgp_sessions: Vec<HandedOver>, bfd_sessions: &[String]) -> Self {
         let mut registry = Registry::default();
         let (bgp, bfd) = (BgpMetrics::register(&mut registry), BfdMetrics::register(&mut registry));
-        let (peering, events) = Peering::start(bgp, bfd).unwrap();
+        let (peering, events) = Peering::start(bgp, bfd, bgp_sessions, bfd_sessions).unwrap();
         Self { peering, node: "a".into(), _events: events }
     }
 
     fn follow(&mut self, sessions: &Sessions) {
-        let host = Host { node: &self.node, internal_ips: &[], links: &[] };
+        let host = Host { node: &self.node, internal_ips: &[], links: &[], routers: &Routers::new() };
         self.peering.follow(sessions, &host);
     }
 
@@ -181,7 +190,6 @@ async fn a_path_that_is_lost_is_down_until_bgp_has_heard_it_whatever_bfd_says_me
     assert_eq!(running.told("tor"), BfdState::Down, "BFD never said so in its view");
     running.comes_to(|running| running.told("tor") != BfdState::Down).await;
     assert!(running.peering.lost.is_empty());
-    running.peering.stop().await;
 }
 
 #[tokio::test]
@@ -193,7 +201,7 @@ async fn what_is_not_planned_any_more_is_not_wanted_and_what_cannot_be_is_said()
     running.comes_to(|running| running.peering.bgp_view.borrow().peers.len() == 1).await;
     let statuses = running.peering.statuses(clock::now());
     let reasons = |peer| statuses[&name(peer)].reason.as_deref();
-    assert_eq!((statuses.len(), reasons("behind")), (2, Some("UnnumberedNotSupported")));
+    assert_eq!((statuses.len(), reasons("behind")), (2, Some("InterfaceMissing")));
     assert!(!running.peering.advertises());
 
     running.follow(&sessions([("other", localhost())]));
@@ -217,7 +225,7 @@ async fn what_is_planned_reaches_the_router_the_session_says_so_and_who_leaves_s
     let peers = [(name("tor"), Session { peer, routes })].into();
     // The session's own end is of no use to anybody else: the node's address is the next hop.
     let internal_ips = ["192.0.2.7".parse().unwrap()];
-    let host = Host { node: &"a".into(), internal_ips: &internal_ips, links: &[] };
+    let host = Host { node: &"a".into(), internal_ips: &internal_ips, links: &[], routers: &Routers::new() };
     running.peering.follow(&Sessions { peers, is_shutting_down: false }, &host);
     let first = tokio::time::timeout(DEADLINE, heard.recv()).await.expect("an UPDATE comes");
     assert_eq!(first, Some(vec![prefix]));
@@ -240,6 +248,37 @@ async fn what_is_planned_reaches_the_router_the_session_says_so_and_who_leaves_s
     }
 
     running.peering.leave("the node leaves".into()).await;
+    let last = tokio::time::timeout(DEADLINE, router).await.expect("the router is told").unwrap();
+    assert_eq!(last.to_string(), "Cease/Administrative Shutdown: the node leaves");
+}
+
+#[tokio::test]
+async fn a_router_has_one_session_with_one_speaker_after_the_other() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (told, mut heard) = mpsc::channel(8);
+    // It takes one connection.
+    let router = tokio::spawn(route(listener, told));
+    let prefixes = ["198.51.100.10/32", "198.51.100.11/32"].map(|text| text.parse::<IpPrefix>().unwrap());
+    let planned = |prefix: IpPrefix| {
+        let peer = BgpPeer { port, bfd: None, ..peer(localhost()) };
+        let routes = Arc::new([(prefix, Arc::default())].into());
+        Sessions { peers: [(name("tor"), Session { peer, routes })].into(), is_shutting_down: false }
+    };
+    let internal_ips = ["192.0.2.7".parse().unwrap()];
+    let host = Host { node: &"a".into(), internal_ips: &internal_ips, links: &[], routers: &Routers::new() };
+
+    let mut running = Running::start();
+    running.peering.follow(&planned(prefixes[0]), &host);
+    running.comes_to(|running| running.peering.advertises()).await;
+    let (bgp, bfd) = running.peering.hand_over().await;
+    assert_eq!((bgp.len(), bfd.len()), (1, 0));
+    let mut next = Running::resume(bgp, &bfd);
+    next.peering.follow(&planned(prefixes[1]), &host);
+    let announced = async { while heard.recv().await != Some(vec![prefixes[1]]) {} };
+    tokio::time::timeout(DEADLINE, announced).await.expect("the next speaker's route comes");
+    next.comes_to(|next| next.peering.advertises()).await;
+    next.peering.leave("the node leaves".into()).await;
     let last = tokio::time::timeout(DEADLINE, router).await.expect("the router is told").unwrap();
     assert_eq!(last.to_string(), "Cease/Administrative Shutdown: the node leaves");
 }

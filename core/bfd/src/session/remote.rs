@@ -34,4 +34,22 @@ impl Remote {
             required_min_echo_rx: packet.required_min_echo_rx,
         }
     }
+
+    /// A packet that says the same again to the session `local_discr`.
+    pub(super) const fn packet(&self, local_discr: NonZeroU32) -> Control {
+        Control {
+            diagnostic: self.diagnostic,
+            state: self.state,
+            is_poll: false,
+            is_final: false,
+            is_control_plane_independent: false,
+            is_demand: self.is_demand,
+            detect_mult: self.detect_mult,
+            my_discriminator: self.discriminator,
+            your_discriminator: Some(local_discr),
+            desired_min_tx: self.desired_min_tx,
+            required_min_rx: self.required_min_rx,
+            required_min_echo_rx: self.required_min_echo_rx,
+        }
+    }
 }

@@ -8,6 +8,7 @@ mod admin;
 mod echoing;
 mod negotiating;
 mod property;
+mod resuming;
 mod sending;
 mod states;
 

@@ -10,7 +10,7 @@ use crate::link::{BOTH, End, Link, SECOND, config};
 const DIGESTS: [AuthType; 4] =
     [AuthType::KeyedMd5, AuthType::MeticulousKeyedMd5, AuthType::KeyedSha1, AuthType::MeticulousKeyedSha1];
 
-fn authentic(seed: u64, mult: u8) -> Config {
+pub(crate) fn authentic(seed: u64, mult: u8) -> Config {
     let auth_type = DIGESTS[usize::try_from(seed % 4).unwrap()];
     let authentication = Authentication::new(auth_type, Key::new(1, b"secret").unwrap(), None).unwrap();
     Config { authentication: Some(authentication), ..config(300, 300, mult) }

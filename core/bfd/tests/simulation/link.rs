@@ -87,6 +87,13 @@ pub(crate) struct Told {
     pub(crate) event: Event,
 }
 
+/// A session between two processes.
+pub(crate) struct Continued {
+    path: Path,
+    config: Config,
+    text: String,
+}
+
 pub(crate) struct Link {
     pub(crate) random: Random,
     pub(crate) now: Instant,
@@ -178,8 +185,31 @@ impl Link {
         self.heard.retain(|(of, _), _| *of != end);
     }
 
+    /// The process at `end` ends, and says what it takes to go on with its sessions.
+    pub(crate) fn hand_over(&mut self, end: End) -> Vec<Continued> {
+        let engine = self.engines.insert(end, Engine::default()).unwrap();
+        self.heard.retain(|(of, _), _| *of != end);
+        let continued = |(path, session): (Path, &Session)| {
+            let text = engine.resumption(session.local_discr())?.to_string();
+            Some(Continued { path, config: session.config(), text })
+        };
+        engine.sessions().filter_map(continued).collect()
+    }
+
+    /// Another process at `end` goes on with them.
+    pub(crate) fn take_over(&mut self, end: End, sessions: Vec<Continued>) {
+        for Continued { path, config, text } in sessions {
+            let resumption = text.parse().unwrap();
+            self.change(end, |engine, now| engine.resume(path, &resumption, config, now).unwrap());
+        }
+    }
+
     pub(crate) fn stop(&mut self, end: End) {
         self.stopped.insert(end, Vec::new());
+    }
+
+    pub(crate) fn is_stopped(&self, end: End) -> bool {
+        self.stopped.contains_key(&end)
     }
 
     /// The process runs again, as its driver does: packets first, then timers.

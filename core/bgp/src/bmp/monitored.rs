@@ -152,6 +152,7 @@ fn peer_down(reason: &Reason, sent: Option<&Notification>) -> PeerDown {
         // The other connection was told something, perhaps.
         Reason::Replaced => return PeerDown::LocalSilence { fsm_event: TCP_CONNECTION_CONFIRMED },
         Reason::SendHoldTimerExpired => return PeerDown::LocalSilence { fsm_event: SEND_HOLD_TIMER_EXPIRES },
+        Reason::ConnectionTimedOut => TCP_CONNECTION_FAILS,
         Reason::MessageRefused(_) => NOTIF_MSG,
         Reason::Stopped(_) | Reason::ConfigChanged(_) => MANUAL_STOP,
         Reason::ConnectFailed
@@ -198,5 +199,6 @@ fn distinguisher(interface: &InterfaceName) -> NonZeroU64 {
 const NO_EVENT: u16 = 0;
 const MANUAL_STOP: u16 = 2;
 const TCP_CONNECTION_CONFIRMED: u16 = 17;
+const TCP_CONNECTION_FAILS: u16 = 18;
 const NOTIF_MSG: u16 = 25;
 const SEND_HOLD_TIMER_EXPIRES: u16 = 29;

@@ -267,11 +267,13 @@ const END: Instant = Instant::from_origin(Duration::from_secs(20));
 #[test]
 fn the_end_of_a_session_is_told_with_its_reason() {
     type Cause = fn(&mut Peer, ConnectionId);
-    let causes: [(&str, Cause); 7] = [
+    let causes: [(&str, Cause); 8] = [
         ("down 3 Cease/Administrative Reset", |peer, id| {
             peer.handle_octets(id, &Notification::cease(Cease::AdministrativeReset, None).emit(), END);
         }),
         ("down 4", |peer, id| peer.handle_closed(id, END)),
+        // TcpConnectionFails.
+        ("down 2 event 18", |peer, id| peer.handle_timed_out(id, END)),
         ("down 1 Cease/BFD Down", |peer, _| peer.set_bfd(BfdState::Down, END)),
         ("down 1 Cease/Peer De-configured", |peer, _| peer.stop(Stop::PeerRemoved, END)),
         ("down 1 Finite State Machine Error/Receive Unexpected Message in Established State", |peer, id| {

@@ -8,7 +8,7 @@ use ferrolb_wire::bgp::{Cease, GracefulRestart, Notification, Open};
 use super::ending::Farewell;
 use super::events::Reason;
 use super::{DIRECTIONS, Peer};
-use crate::config::Config;
+use crate::config::{Config, Transport};
 use crate::connection::{Connection, Direction, Phase};
 use crate::negotiation::{Circumstances, Negotiated, OpenRefused, keepalive_time, negotiate, offer};
 use crate::rib_out::Encoding;
@@ -41,7 +41,7 @@ impl Peer {
     ///
     /// | changed | what happens |
     /// |---|---|
-    /// | `transport` | reset, after which the peer keeps no routes |
+    /// | `transport` | reset, after which the peer keeps no routes; not by a `source` that it has, or none |
     /// | `local_asn`, `local_as` | reset, if the peer sees another AS number than before |
     /// | `bgp_id` | reset |
     /// | `remote_asn` | reset, if the peer is not in it |
@@ -59,19 +59,7 @@ impl Peer {
             return None;
         }
         let old = core::mem::replace(&mut self.config, config);
-        let mut reset = None;
-        for direction in DIRECTIONS {
-            let Some(connection) = self.connections.get(&direction) else { continue };
-            let Some(cause) = self.reset_cause(connection, &old) else { continue };
-            reset = reset.or(Some(cause));
-            let farewell = if cause == ResetCause::Transport {
-                // The router may be a peer no longer: it is to keep no routes.
-                self.final_cease(direction, Notification::cease(Cease::PeerDeconfigured, None))
-            } else {
-                Notification::cease(Cease::OtherConfigurationChange, None)
-            };
-            self.end(direction, Reason::ConfigChanged(cause), Farewell::Notify(farewell), now);
-        }
+        let reset = self.reset_changed(&old.transport, now);
         for direction in DIRECTIONS {
             self.follow_keepalive_time(direction, now);
         }
@@ -87,11 +75,30 @@ impl Peer {
         reset
     }
 
-    /// Why a connection that came about with `old` cannot go on, if so.
-    fn reset_cause(&self, connection: &Connection, old: &Config) -> Option<ResetCause> {
+    /// Ends the connections that came about by `transport` and do not fit the configuration. Why, if
+    /// there are any.
+    pub(super) fn reset_changed(&mut self, transport: &Transport, now: Instant) -> Option<ResetCause> {
+        let mut reset = None;
+        for direction in DIRECTIONS {
+            let Some(connection) = self.connections.get(&direction) else { continue };
+            let Some(cause) = self.reset_cause(connection, transport) else { continue };
+            reset = reset.or(Some(cause));
+            let farewell = if cause == ResetCause::Transport {
+                // The router may be a peer no longer: it is to keep no routes.
+                self.final_cease(direction, Notification::cease(Cease::PeerDeconfigured, None))
+            } else {
+                Notification::cease(Cease::OtherConfigurationChange, None)
+            };
+            self.end(direction, Reason::ConfigChanged(cause), Farewell::Notify(farewell), now);
+        }
+        reset
+    }
+
+    /// Why a connection that came about by `transport` cannot go on, if so.
+    fn reset_cause(&self, connection: &Connection, transport: &Transport) -> Option<ResetCause> {
         let is_plain = connection.offer.capabilities.families.is_none();
         let new = offer(&self.config, Circumstances { is_plain, ..Circumstances::default() });
-        if self.config.transport != old.transport {
+        if self.config.transport.moves(transport, connection.local.ip()) {
             return Some(ResetCause::Transport);
         }
         if new.asn != connection.offer.asn {

@@ -81,6 +81,7 @@ impl Peer {
         }
         if let Some(since) = connection.established() {
             self.rib_out.lost();
+            self.packed_until = None;
             let lasted = now.saturating_since(since);
             let hold_time = connection.negotiated().and_then(|negotiated| negotiated.hold_time);
             // A session that lasts no longer than that may be one of a series that fails.

@@ -116,6 +116,9 @@ pub enum Reason {
     /// The peer has closed the connection, and has not said why.
     #[error("the peer closed the connection")]
     ConnectionClosed,
+    /// TCP has given the connection up: nothing of what was written was acknowledged in time.
+    #[error("the peer acknowledged nothing of what was sent")]
+    ConnectionTimedOut,
     /// The peer has said why.
     #[error("the peer sent {0}")]
     NotificationReceived(Notification),
@@ -197,6 +200,8 @@ pub enum Timer {
     Keepalive,
     /// When the peer has read nothing for too long.
     SendHold,
+    /// When announcements have waited long enough for others.
+    Update,
 }
 
 impl Reason {
@@ -207,6 +212,7 @@ impl Reason {
             Self::ConnectFailed => "connect_failed",
             Self::ConnectTimedOut => "connect_timed_out",
             Self::ConnectionClosed => "connection_closed",
+            Self::ConnectionTimedOut => "connection_timed_out",
             Self::NotificationReceived(_) => "notification_received",
             Self::HoldTimerExpired => "hold_timer_expired",
             Self::SendHoldTimerExpired => "send_hold_timer_expired",

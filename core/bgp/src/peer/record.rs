@@ -104,6 +104,16 @@ pub struct Told {
     pub notification: Notification,
 }
 
+/// What is counted of a peer, whichever process has done so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) attempts: u64,
+    pub(crate) established: u64,
+    pub(crate) sent: MessageCounts,
+    pub(crate) received: MessageCounts,
+    pub(crate) routes: Received,
+}
+
 /// What [`Status`] is made of that is written down when it happens.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Record {
@@ -155,6 +165,29 @@ impl Record {
             self.state = state;
             self.since = Some(now);
         }
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        let Self { attempts, established, sent, received, routes, .. } = *self;
+        Tally { attempts, established, sent, received, routes }
+    }
+
+    /// The session of another process goes on, which there has been `since` then.
+    pub(super) fn resume(&mut self, tally: Tally, addresses: [SocketAddr; 2], since: Instant) {
+        let Tally { attempts, established, sent, received, routes } = tally;
+        let (state, since) = (State::Established, Some(since));
+        let addresses = Some(addresses);
+        *self = Self {
+            state,
+            since,
+            addresses,
+            attempts,
+            established,
+            sent,
+            received,
+            routes,
+            ..Self::default()
+        };
     }
 
     pub(super) fn note_established(&mut self, addresses: [SocketAddr; 2]) {

@@ -15,18 +15,35 @@ use crate::connection::Direction;
 /// than these take, and what is not written yet can still change.
 const BATCH: usize = 65_536;
 
+/// After all was told, the next announcements wait so long for others to share UPDATEs with: a burst of
+/// changes is a few packed UPDATEs, and a single change goes at once.
+pub(super) const UPDATE_INTERVAL: Duration = Duration::from_millis(5);
+
 impl Peer {
-    /// Sends what the peer is to know, if the connection can take it. To be called after
-    /// [`Peer::rib_out_mut`]: several changes may share a call, and then share UPDATEs.
+    /// Sends what the peer is to know, if the connection can take it: withdrawals at once, as traffic is
+    /// lost until they are heard; announcements at once too, or 5 ms after the last, with all that has come
+    /// until then. To be called after [`Peer::rib_out_mut`].
     pub fn flush(&mut self, now: Instant) {
         let Some((direction, connection)) = self.established() else { return };
         if connection.unwritten.is_some() {
             return;
         }
+        let is_packing = self.packed_until.is_some_and(|until| now < until);
         let mut octets = Vec::new();
-        while octets.len() < BATCH && self.rib_out.next_message(&mut octets) {}
+        let mut has_more = true;
+        while has_more && octets.len() < BATCH {
+            has_more = if is_packing {
+                self.rib_out.next_withdrawal(&mut octets)
+            } else {
+                self.rib_out.next_message(&mut octets)
+            };
+        }
         if octets.is_empty() {
             return;
+        }
+        if !is_packing {
+            // What a batch has no room for waits for nothing but the connection.
+            self.packed_until = (!has_more).then(|| now + UPDATE_INTERVAL);
         }
         self.count_messages(&octets);
         self.send(direction, octets, now);

@@ -15,6 +15,7 @@ mod ending;
 mod property;
 mod receiving;
 mod restarting;
+mod resuming;
 mod retrying;
 mod sending;
 mod states;

@@ -31,9 +31,20 @@ pub(super) enum Change {
 
 impl Entry {
     pub(super) fn new(prefix: IpPrefix, route: &Arc<Route>, routes: &mut Routes) -> Self {
-        let mut entry = Self { prefix, is_stale: false, is_too_large: false, wanted: None, advertised: None };
+        let mut entry = Self::unwanted(prefix);
         entry.want(Some(route), routes);
         entry
+    }
+
+    /// A prefix that the peer was told all the same, with this route.
+    pub(super) fn told(prefix: IpPrefix, advertised: RouteId, routes: &mut Routes) -> Self {
+        let mut entry = Self::unwanted(prefix);
+        entry.set_advertised(Some(advertised), routes);
+        entry
+    }
+
+    const fn unwanted(prefix: IpPrefix) -> Self {
+        Self { prefix, is_stale: false, is_too_large: false, wanted: None, advertised: None }
     }
 
     pub(super) fn want(&mut self, route: Option<&Arc<Route>>, routes: &mut Routes) {

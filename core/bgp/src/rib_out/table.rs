@@ -1,6 +1,6 @@
 //! The prefixes of one family, and where a session stands with them.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -24,6 +24,9 @@ pub(super) struct Table {
     entries: Vec<Entry>,
     /// No entry is known to have a change to send.
     is_settled: bool,
+    /// All that was advertised is to be sent once more, and nothing has been since: a peer that asks for
+    /// its routes again and again has them gone through once.
+    is_stale: bool,
     /// Or why the peer is told nothing.
     encoder: Result<Encoder, Withheld>,
     /// While a session is up that carries the family.
@@ -56,6 +59,7 @@ impl Table {
             family,
             entries: Vec::new(),
             is_settled: true,
+            is_stale: false,
             encoder: Err(Withheld::NotEstablished),
             markers: None,
         }
@@ -115,6 +119,45 @@ impl Table {
         self.markers = Some(Markers { owes_end_of_rib: true, refresh: Refresh::Idle });
     }
 
+    /// The session that was just established is another's that goes on: the peer knows these prefixes.
+    pub(super) fn resume(
+        &mut self,
+        advertised: &BTreeSet<IpPrefix>,
+        is_refreshing: bool,
+        routes: &mut Routes,
+    ) {
+        let Some(markers) = &mut self.markers else { return };
+        if is_refreshing {
+            markers.refresh = Refresh::Running;
+        }
+        // It stands for whatever they were told with. All are stale, so none is taken for what is wanted.
+        let unknown = routes.intern(&Arc::default());
+        let family = self.family.ip_family();
+        let mut added = Vec::new();
+        for prefix in advertised.iter().filter(|prefix| prefix.family() == family) {
+            match self.entries.binary_search_by_key(prefix, |entry| entry.prefix) {
+                Ok(index) => {
+                    if let Some(entry) = self.entries.get_mut(index) {
+                        entry.set_advertised(Some(unknown), routes);
+                    }
+                }
+                Err(_) => added.push(Entry::told(*prefix, unknown, routes)),
+            }
+        }
+        self.entries.append(&mut added);
+        self.entries.sort_by_key(|entry| entry.prefix);
+        routes.release(Some(unknown));
+        self.mark_stale();
+    }
+
+    /// Whether BoRR was sent and EoRR was not.
+    pub(super) fn is_refreshing(&self) -> bool {
+        self.markers.is_some_and(|markers| match markers.refresh {
+            Refresh::Idle | Refresh::Requested => false,
+            Refresh::Running | Refresh::RunningAndRequested => true,
+        })
+    }
+
     pub(super) fn set_encoding(&mut self, encoding: &Encoding, is_shutting_down: bool) {
         if self.markers.is_none() {
             return;
@@ -134,6 +177,7 @@ impl Table {
         self.encoder = Err(Withheld::NotEstablished);
         self.markers = None;
         self.is_settled = false;
+        self.is_stale = false;
     }
 
     pub(super) fn set_graceful_shutdown(&mut self, is_shutting_down: bool) {
@@ -156,19 +200,30 @@ impl Table {
     }
 
     fn mark_stale(&mut self) {
+        self.is_settled = false;
+        if self.is_stale {
+            return;
+        }
+        self.is_stale = true;
         for entry in &mut self.entries {
             entry.is_stale = entry.advertised.is_some();
         }
-        self.is_settled = false;
     }
 
     pub(super) fn has_pending(&self, is_complete: bool) -> bool {
-        let is_marker_due = self.markers.is_some_and(|markers| match markers.refresh {
+        !self.is_settled(is_complete) && (self.is_marker_due(is_complete) || self.changes().next().is_some())
+    }
+
+    pub(super) fn is_settled(&self, is_complete: bool) -> bool {
+        self.is_settled && !self.is_marker_due(is_complete)
+    }
+
+    fn is_marker_due(&self, is_complete: bool) -> bool {
+        self.markers.is_some_and(|markers| match markers.refresh {
             Refresh::Idle => markers.owes_end_of_rib && is_complete,
             Refresh::Requested => !markers.owes_end_of_rib || is_complete,
             Refresh::Running | Refresh::RunningAndRequested => true,
-        });
-        is_marker_due || (!self.is_settled && self.changes().next().is_some())
+        })
     }
 
     /// Appends a message with withdrawals. `false`: there are none.
@@ -245,6 +300,7 @@ impl Table {
             Change::Withdraw => None,
             Change::Announce(route) => Some(route),
         };
+        self.is_stale &= told.is_none();
         let is_told = self.encoder.is_ok();
         let changed = self.entries.iter_mut().filter(|entry| entry.change(is_told) == Some(change));
         for entry in changed.take(count) {

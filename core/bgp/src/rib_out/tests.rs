@@ -13,6 +13,7 @@ mod markers;
 mod packing;
 mod peer;
 mod property;
+mod resuming;
 
 const LOCAL_ASN: Asn = Asn(64_512);
 const PEER_ASN: Asn = Asn(64_513);

@@ -52,9 +52,14 @@ pub(crate) fn disturb(network: &mut Network, end: End, which: u64) {
             }
         }
         94..96 => network.stop(end, Stop::Reset),
-        96..98 => {
+        96 => {
             network.stop(end, Stop::Restart);
             network.crash(end);
+        }
+        97 => {
+            if let Some(resumption) = network.end_for_next(end) {
+                network.go_on(end, resumption);
+            }
         }
         _rest => change_config(network, end),
     }

@@ -68,7 +68,7 @@ impl Helper {
 /// Whether the routes outlive a session that has ended so.
 fn keeps(reason: &Reason, negotiated: &Negotiated) -> bool {
     match reason {
-        Reason::ConnectionClosed | Reason::Replaced => true,
+        Reason::ConnectionClosed | Reason::ConnectionTimedOut | Reason::Replaced => true,
         Reason::NotificationReceived(told) => {
             negotiated.notification && told.as_cease() != Some(Cease::HardReset)
         }

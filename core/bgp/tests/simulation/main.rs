@@ -17,6 +17,7 @@ mod choices;
 mod driver;
 mod fairness;
 mod faults;
+mod handover;
 mod helper;
 mod host;
 mod life;

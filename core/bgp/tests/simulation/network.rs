@@ -13,7 +13,7 @@ pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// One end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Socket {
+pub(crate) enum Socket {
     /// Not yet, or not any more: what comes is answered with a reset.
     None,
     /// TCP has not opened it yet.
@@ -365,11 +365,11 @@ impl Network {
         self.pipes[&pipe].sockets[&end]
     }
 
-    fn set_socket(&mut self, pipe: u64, end: End, socket: Socket) {
+    pub(crate) fn set_socket(&mut self, pipe: u64, end: End, socket: Socket) {
         self.pipes.get_mut(&pipe).unwrap().sockets.insert(end, socket);
     }
 
-    fn pipe_of(&self, end: End, id: ConnectionId) -> u64 {
+    pub(crate) fn pipe_of(&self, end: End, id: ConnectionId) -> u64 {
         let mut pipes = self.pipes.iter().rev();
         let is_meant = |socket| socket == Socket::Open(id) || socket == Socket::Connecting(id);
         let found = pipes.find(|(_, pipe)| is_meant(pipe.sockets[&end]));

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrolb_bgp::{GracefulRestartConfig, Peer, Stop};
+use ferrolb_bgp::{Config, GracefulRestartConfig, Peer, Stop};
 use ferrolb_vocab::IpPrefix;
 
 use crate::faults::change_route;
@@ -26,12 +26,19 @@ enum Restart {
 /// A router that has been told routes, long enough ago for a connection to be a new one. `notification`:
 /// both sides have the N bit.
 fn told(seed: u64, notification: bool) -> Network {
+    told_as(seed, |config| {
+        let restart = config.graceful_restart;
+        config.graceful_restart = restart.map(|restart| GracefulRestartConfig { notification, ..restart });
+    })
+}
+
+/// The same, with both ends configured so.
+pub(crate) fn told_as(seed: u64, configure: impl Fn(&mut Config)) -> Network {
     let mut network = Network::new(seed);
     network.host(End::A).is_listening = false;
     network.host(End::B).helper = Some(Helper::default());
     for end in BOTH {
-        let restart = &mut network.host(end).config.graceful_restart;
-        *restart = restart.map(|restart| GracefulRestartConfig { notification, ..restart });
+        configure(&mut network.host(end).config);
         network.begin(end, Peer::start);
     }
     for _change in 0..30 {
@@ -43,12 +50,12 @@ fn told(seed: u64, notification: bool) -> Network {
     network
 }
 
-fn wanted(network: &Network) -> BTreeSet<IpPrefix> {
+pub(crate) fn wanted(network: &Network) -> BTreeSet<IpPrefix> {
     network.hosts[&End::A].wanted.keys().copied().collect()
 }
 
 /// What the router forwards by.
-fn forwarded(network: &Network) -> BTreeSet<IpPrefix> {
+pub(crate) fn forwarded(network: &Network) -> BTreeSet<IpPrefix> {
     network.hosts[&End::B].helper.as_ref().unwrap().routes(network.now)
 }
 
@@ -70,7 +77,7 @@ fn end(network: &mut Network, restart: Restart) {
 }
 
 /// Lets time go by, in which the router never has less than `least`.
-fn run_without_loss(network: &mut Network, duration: Duration, least: &BTreeSet<IpPrefix>) {
+pub(crate) fn run_without_loss(network: &mut Network, duration: Duration, least: &BTreeSet<IpPrefix>) {
     let end = network.now + duration;
     let is_lost = network.run_until(end, |network| !forwarded(network).is_superset(least));
     assert!(!is_lost, "seed {}: {:?} of {least:?}", network.seed, forwarded(network));

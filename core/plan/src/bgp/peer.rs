@@ -24,8 +24,10 @@ pub struct BgpPeer {
     pub endpoint: Endpoint,
     /// The address to connect from.
     pub source_address: Option<IpAddr>,
-    /// The peer's TCP port.
+    /// The TCP port that is connected to: the peer's, or this side's if that is `passive`.
     pub port: u16,
+    /// Whether this side only listens: the peer is to connect.
+    pub passive: bool,
     /// How long the session may be silent, and how often to connect.
     pub timers: Timers,
     /// The BGP Identifier of this side; without one it is for the node to find.

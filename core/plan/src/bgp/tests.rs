@@ -42,6 +42,7 @@ fn peer(address: &str) -> BgpPeer {
         endpoint: Endpoint::Address(address.parse().unwrap()),
         source_address: None,
         port: 179,
+        passive: false,
         timers: Timers::default(),
         router_id: None,
         node_selectors: Vec::new(),

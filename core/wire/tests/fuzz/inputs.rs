@@ -12,6 +12,9 @@ pub(crate) const NOTIFICATIONS: &str = include_str!("../corpus/notification.hex"
 /// The same.
 pub(crate) const ROUTE_REFRESHES: &str = include_str!("../corpus/route-refresh.hex");
 
+/// Whole packets.
+pub(crate) const BFD_PACKETS: &str = include_str!("../corpus/bfd.hex");
+
 /// The corpora with the types of their messages (RFC 4271 §4.1).
 pub(crate) const ALL: [(u8, &str); 4] = [(1, OPENS), (2, UPDATES), (3, NOTIFICATIONS), (5, ROUTE_REFRESHES)];
 

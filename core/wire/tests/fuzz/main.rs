@@ -10,6 +10,10 @@
     reason = "the harness of tests is a test"
 )]
 
+mod bfd_decode;
+mod bmp_encode;
+#[path = "../../../bgp/tests/simulation/choices.rs"]
+mod choices;
 mod communities;
 mod decode_any;
 mod decode_notification;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrolb_api::BgpPeer;
+use ferrolb_api::annotations::PASSIVE;
 use ferrolb_api::bgp_peer::{BgpPeerSpec, DynamicAsn};
 use ferrolb_plan as plan;
 use ferrolb_plan::bgp::{Endpoint, Password, RemoteAsn, Timers};
@@ -38,7 +39,7 @@ pub const INVALID_SECRET: &str = "InvalidSecret";
 /// # Errors
 /// The first field that means nothing; after all others, what it refers to and there is not.
 pub fn bgp_peer(object: &BgpPeer, references: Option<&References<'_>>) -> Result<plan::BgpPeer, ObjectError> {
-    let peer = parse(&object.spec).map_err(|message| ObjectError::at(object, INVALID_SPEC, message))?;
+    let peer = parse(object).map_err(|message| ObjectError::at(object, INVALID_SPEC, message))?;
     match references {
         None => Ok(peer),
         Some(references) => referring(object, peer, references)
@@ -46,7 +47,8 @@ pub fn bgp_peer(object: &BgpPeer, references: Option<&References<'_>>) -> Result
     }
 }
 
-fn parse(spec: &BgpPeerSpec) -> Result<plan::BgpPeer, String> {
+fn parse(object: &BgpPeer) -> Result<plan::BgpPeer, String> {
+    let spec = &object.spec;
     if spec.my_asn == 0 {
         return Err("missing local ASN: write the AS number of this cluster's end of the session".into());
     }
@@ -86,6 +88,7 @@ fn parse(spec: &BgpPeerSpec) -> Result<plan::BgpPeer, String> {
         source_address,
         // v1beta1 allows 0, which means the same.
         port: if spec.peer_port == 0 { BGP_PORT } else { spec.peer_port },
+        passive: passive(object)?,
         timers: timers.map_err(|error| error.to_string())?,
         router_id: router_id(given(&spec.router_id))?,
         node_selectors: selectors("spec.nodeSelectors", &spec.node_selectors)?,
@@ -96,6 +99,18 @@ fn parse(spec: &BgpPeerSpec) -> Result<plan::BgpPeer, String> {
         vrf: given(&spec.vrf).map(Into::into),
         dual_stack: spec.dual_stack_address_family,
     })
+}
+
+/// Whether an annotation of ours has this side only listen. One that says neither is no wish to connect.
+fn passive(object: &BgpPeer) -> Result<bool, String> {
+    match object.annotations().get(PASSIVE).map(String::as_str) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(format!(
+            "metadata.annotations[{PASSIVE}]: expected \"true\" or \"false\", found {other:?}; correct it, \
+             or remove it"
+        )),
+    }
 }
 
 fn remote(spec: &BgpPeerSpec) -> Result<RemoteAsn, String> {

@@ -225,7 +225,7 @@ impl Listener {
             State::Open { memberships, .. } => Ok(memberships.set(&self.wanted.groups)?),
             State::Failed { retry_at, .. } if now < *retry_at => Ok(()),
             State::New | State::Failed { .. } => {
-                let socket = PacketSocket::open(interface, self.wanted.index, *protocol)?;
+                let socket = PacketSocket::open(interface, self.wanted.index, (*protocol).into())?;
                 let mut memberships = Memberships::new(interface.clone(), self.wanted.index);
                 memberships.set(&self.wanted.groups)?;
                 debug!(%interface, protocol = protocol.name(), "layer 2 socket open");

@@ -16,6 +16,7 @@ use net::{Net, PEER_MAC, SPEAKER_MAC, eventually, has, must};
 
 mod net;
 mod probing;
+mod routers;
 
 const V4: &str = "192.0.2.50";
 const V6: &str = "2001:db8::50";

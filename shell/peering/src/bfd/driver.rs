@@ -2,22 +2,26 @@
 
 use std::os::fd::AsFd;
 use std::time::Duration;
-use std::{iter, thread};
+use std::{array, iter, thread};
 
 use ferrolb_telemetry::clock;
 use ferrolb_vocab::Instant;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::sessions::{News, Sessions};
-use super::{BfdEvent, BfdView, VIEW_INTERVAL, Wanted};
+use super::{BfdEvent, BfdView, End, VIEW_INTERVAL, Wanted};
 use crate::wake::Wakened;
 
 /// From one turn to the next at least: to wake takes more of a processor than a packet does, so
 /// that hundreds of sessions are served a handful at a time. A tenth of the shortest interval,
 /// which jitter takes off where one late packet is a failure (RFC 5880 §6.8.7).
 const TURN_INTERVAL: Duration = Duration::from_millis(1);
+
+/// What is waited for at most: packets of both kinds of sessions and address families, Echo packets, the
+/// wake-up.
+const FDS_MAX: usize = 6;
 
 /// The sessions and everything they are driven with.
 #[derive(Debug)]
@@ -26,7 +30,7 @@ pub(super) struct Driver {
     wakened: Wakened,
     /// When the view is to show small news.
     view_due: Instant,
-    is_leaving: bool,
+    end: End,
     channels: Channels,
 }
 
@@ -37,19 +41,32 @@ pub(super) struct Channels {
     pub(super) wanted: watch::Receiver<Wanted>,
     pub(super) view: watch::Sender<BfdView>,
     pub(super) events: mpsc::Sender<BfdEvent>,
+    pub(super) handed_over: oneshot::Sender<Vec<String>>,
 }
 
 impl Driver {
     pub(super) fn new(sessions: Sessions, wakened: Wakened, channels: Channels) -> Self {
-        Self { sessions, wakened, view_due: Instant::ORIGIN, is_leaving: false, channels }
+        Self { sessions, wakened, view_due: Instant::ORIGIN, end: End::Never, channels }
     }
 
-    /// Runs until all sessions have ended, if that is wanted, or the handle is gone.
+    /// Runs until all sessions have ended or are handed over, if that is wanted, or the handle is gone.
     pub(super) fn run(mut self) {
         let mut now = clock::now();
         while self.turn(now) {
             self.wait(now + TURN_INTERVAL);
             now = clock::now();
+        }
+        self.finish(now);
+    }
+
+    /// Closes the sockets, and then tells what another process needs to go on, if that is wanted.
+    fn finish(self, now: Instant) {
+        let Self { sessions, channels, end, .. } = self;
+        let lines = (end == End::HandOver).then(|| sessions.hand_over(now));
+        drop(sessions);
+        if let Some(lines) = lines {
+            // Whoever does not wait for them any more goes on without.
+            channels.handed_over.send(lines).ok();
         }
     }
 
@@ -58,8 +75,8 @@ impl Driver {
     fn turn(&mut self, now: Instant) -> bool {
         let Ok(is_wanted_new) = self.channels.wanted.has_changed() else { return false };
         if is_wanted_new {
-            let Wanted { sessions, is_leaving } = self.channels.wanted.borrow_and_update().clone();
-            self.is_leaving = is_leaving;
+            let Wanted { sessions, end } = self.channels.wanted.borrow_and_update().clone();
+            self.end = end;
             self.sessions.want(&sessions, now);
         }
         self.sessions.do_chores(now);
@@ -74,7 +91,11 @@ impl Driver {
                 self.sessions.count_unread_event();
             }
         }
-        !(self.is_leaving && self.sessions.is_empty())
+        match self.end {
+            End::Never => true,
+            End::Leave => !self.sessions.is_empty(),
+            End::HandOver => false,
+        }
     }
 
     fn publish(&mut self, now: Instant) {
@@ -103,8 +124,12 @@ impl Driver {
         let due = self.sessions.poll_timeout().into_iter().chain(view_due).min();
         let left = |until: Instant| until.saturating_since(clock::now());
         if due.is_none_or(|due| due > earliest) {
-            let fds = self.sessions.fds().chain([self.wakened.as_fd()]);
-            let mut fds: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+            // Without an allocation: this is done a thousand times a second.
+            let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
+            let mut fds: [PollFd<'_>; FDS_MAX] = array::from_fn(|_| readable(self.wakened.as_fd()));
+            for (room, fd) in fds.iter_mut().zip(self.sessions.fds()) {
+                *room = readable(fd);
+            }
             // Refused or not: what is there is found by the turn, not by what is said of it here.
             ppoll(&mut fds, due.map(left).map(TimeSpec::from_duration), None).ok();
             self.wakened.drain();

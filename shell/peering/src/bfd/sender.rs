@@ -46,7 +46,7 @@ fn interface_of(path: &SessionPath) -> Result<u32, SessionError> {
 
 impl Sender {
     /// Opens a socket that sends to `port`, from the first source port that is free of those
-    /// that follow `draw`. Sessions with other local addresses could share one, so that
+    /// that follow `draw`; if that is one that a session may have, it is the first. Sessions with other local addresses could share one, so that
     /// `is_taken` tells of theirs.
     ///
     /// # Errors
@@ -199,6 +199,9 @@ mod tests {
             let ports: BTreeSet<u16> = source_ports(draw).collect();
             assert_eq!(ports.len(), 64);
             assert!(ports.iter().all(|port| *port >= 49_152));
+        }
+        for port in [49_152, 49_153, u16::MAX] {
+            assert_eq!(source_ports(port).next(), Some(port));
         }
         assert!(source_ports(16_380).any(|port| port == 49_152), "after the last comes the first");
     }

@@ -67,6 +67,16 @@ impl Session {
         self.wanted.is_some() && self.running.is_none()
     }
 
+    /// It goes on, and has been Up since then.
+    pub(super) const fn note_resumed(&mut self, up_since: Instant) {
+        self.up_since = Some(up_since);
+    }
+
+    /// How long it has been Up.
+    pub(super) fn up_for(&self, now: Instant) -> Duration {
+        self.up_since.map(|since| now.saturating_since(since)).unwrap_or_default()
+    }
+
     /// It came Up or left it.
     pub(super) fn note(&mut self, change: Event) {
         match change {

@@ -9,6 +9,7 @@ use ferrolb_bfd::{Config, Engine, Path};
 use ferrolb_vocab::Instant;
 
 use super::echo::EchoSocket;
+use super::inheritance::{Inheritance, Inherited};
 use super::listeners::{Listeners, Port};
 use super::metrics::BfdMetrics;
 use super::retry::Retry;
@@ -30,6 +31,8 @@ pub(super) struct Sessions {
     listeners: Listeners,
     echo: EchoSocket,
     sessions: BTreeMap<SessionPath, Session>,
+    /// What is still to be taken over.
+    inheritance: Inheritance,
     /// Of those that run: whose a discriminator is.
     names: BTreeMap<NonZeroU32, SessionPath>,
     /// Of those that run: what the engine knows them by.
@@ -51,8 +54,14 @@ pub(super) enum News {
 }
 
 impl Sessions {
-    /// Without a session. `refused` says why the thread runs as any other, if it does.
-    pub(super) fn new(config: BfdConfig, refused: Option<RealtimeError>, metrics: BfdMetrics) -> Self {
+    /// Without a session that runs: those of `inheritance` go on when they are wanted. `refused` says why
+    /// the thread runs as any other, if it does.
+    pub(super) fn new(
+        config: BfdConfig,
+        refused: Option<RealtimeError>,
+        metrics: BfdMetrics,
+        inheritance: Inheritance,
+    ) -> Self {
         Self {
             config,
             refused,
@@ -61,6 +70,7 @@ impl Sessions {
             listeners: Listeners::new(config),
             echo: EchoSocket::new(config.single_hop_port),
             sessions: BTreeMap::new(),
+            inheritance,
             names: BTreeMap::new(),
             paths: BTreeSet::new(),
             next_chore: None,
@@ -109,6 +119,7 @@ impl Sessions {
             return;
         }
         self.news = News::Great;
+        self.inheritance.forget_late(now);
         self.end_farewells(now);
         let needed = self.sessions.keys().map(Port::of).collect();
         self.listeners.set_needed(&needed, now);
@@ -157,6 +168,24 @@ impl Sessions {
         BfdView { refused: self.refused, sessions: Arc::new(sessions.collect()) }
     }
 
+    /// What another process needs to go on with the sessions that are Up, when all that was to be sent
+    /// is sent: a line for each.
+    pub(super) fn hand_over(&self, now: Instant) -> Vec<String> {
+        let line = |(path, session): (&SessionPath, &Session)| {
+            let running = session.running.as_ref().filter(|_| session.wanted.is_some())?;
+            let config = self.engine.session(running.local_discr)?.config();
+            let inherited = Inherited {
+                source_port: running.sender.source_port(),
+                up_for: session.up_for(now),
+                config,
+                is_authenticated: config.authentication.is_some(),
+                resumption: self.engine.resumption(running.local_discr)?,
+            };
+            Some(inherited.line(path))
+        };
+        self.sessions.iter().filter_map(line).collect()
+    }
+
     /// Shows in the metrics how the sessions are.
     pub(super) fn show(&self) {
         for session in self.sessions.values() {
@@ -183,14 +212,33 @@ impl Sessions {
     fn start(&mut self, path: &SessionPath, now: Instant) -> Result<(), SessionError> {
         let Some(config) = self.sessions.get(path).and_then(|session| session.wanted) else { return Ok(()) };
         check(config, self.refused)?;
+        let inherited = self.inheritance.get(path);
+        let own_port = inherited.map(|inherited| inherited.source_port);
         let running = || self.sessions.values().filter_map(|session| session.running.as_ref());
-        let is_taken = |port| running().any(|running| running.sender.source_port() == port);
-        let draw = u16::from_ne_bytes(random()?);
-        let sender = Sender::open(path, self.config.port(path.is_multihop), draw, is_taken)?;
+        let is_taken = |port| {
+            let is_awaited = own_port != Some(port) && self.inheritance.has_port(port);
+            is_awaited || running().any(|running| running.sender.source_port() == port)
+        };
+        let port = match own_port {
+            Some(port) => port,
+            None => u16::from_ne_bytes(random()?),
+        };
+        let sender = Sender::open(path, self.config.port(path.is_multihop), port, is_taken)?;
         let engine_path = path.engine_path(sender.interface());
-        let local_discr = NonZeroU32::new(u32::from_ne_bytes(random()?)).ok_or(SessionError::Random)?;
-        let seed = u64::from_ne_bytes(random()?);
-        self.engine.add(engine_path, ferrolb_bfd::Session::new(local_discr, config, seed, now))?;
+        let local_discr = match inherited {
+            Some(Inherited { resumption, .. }) => {
+                self.engine.resume(engine_path, resumption, config, now)?;
+                resumption.local_discr()
+            }
+            None => {
+                let local_discr = u32::from_ne_bytes(random()?);
+                let local_discr = NonZeroU32::new(local_discr).ok_or(SessionError::Random)?;
+                let seed = u64::from_ne_bytes(random()?);
+                self.engine.add(engine_path, ferrolb_bfd::Session::new(local_discr, config, seed, now))?;
+                local_discr
+            }
+        };
+        let inherited = self.inheritance.remove(path);
         self.names.insert(local_discr, path.clone());
         self.paths.insert(engine_path);
         if let Some(session) = self.sessions.get_mut(path) {
@@ -202,6 +250,9 @@ impl Sessions {
                 send_error: None,
                 ends: None,
             });
+            if let Some(Inherited { up_for, .. }) = inherited {
+                session.note_resumed(now - up_for);
+            }
         }
         Ok(())
     }

@@ -46,7 +46,8 @@ pub struct SessionStatus {
     pub detection_time: Option<Duration>,
     /// How often this side sends Echo packets, jitter aside; `None` while none go.
     pub echo_interval: Option<Interval>,
-    /// Since when it is Up, on the clock of [`ferrolb_telemetry::clock`].
+    /// Since when it is Up, in this process and those whose session it goes on with, on the clock of
+    /// [`ferrolb_telemetry::clock`].
     pub up_since: Option<Instant>,
     /// Why it left Up last; `None` if it never did.
     pub down: Option<DownReason>,

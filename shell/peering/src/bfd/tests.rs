@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
 
 mod echoing;
+mod handing_over;
 
 /// Beyond any time that sessions may take on a busy machine, so that a hanging test ends.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -78,9 +79,14 @@ struct Host {
 
 impl Host {
     fn spawn(config: BfdConfig) -> Self {
+        Self::resume(config, &[])
+    }
+
+    /// One that goes on with the sessions of another.
+    fn resume(config: BfdConfig, lines: &[String]) -> Self {
         let mut registry = Registry::default();
         let metrics = BfdMetrics::register(&mut registry);
-        Self { bfd: spawn(config, metrics).unwrap(), registry }
+        Self { bfd: resume(config, metrics, lines).unwrap(), registry }
     }
 
     /// Host `from` with one session.

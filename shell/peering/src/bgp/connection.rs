@@ -1,7 +1,7 @@
 //! A connection that is open.
 
 use std::io::{self, ErrorKind, Read};
-use std::net::SocketAddr;
+use std::net::{self, SocketAddr};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -37,6 +37,22 @@ impl Connection {
     pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
         let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
         Ok(Self { stream, local, remote, unwritten: Vec::new(), has_sent: false, is_broken: false })
+    }
+
+    /// One that comes from another process, with what that one has left to be written.
+    ///
+    /// # Errors
+    /// It is open no more.
+    pub(super) fn resume(stream: net::TcpStream, unwritten: Vec<u8>) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        let mut connection = Self::new(TcpStream::from_std(stream)?)?;
+        connection.send(unwritten);
+        Ok(connection)
+    }
+
+    /// The connection as it goes to another process, and what is left to be written.
+    pub(super) fn into_parts(self) -> io::Result<(net::TcpStream, Vec<u8>)> {
+        Ok((self.stream.into_std()?, self.unwritten))
     }
 
     /// Whether there is something to read, or what waits can be written; the task is woken when there is.
@@ -152,6 +168,7 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::poll_fn;
     use std::time::Instant;
     use tokio::net::TcpListener;
 
@@ -200,6 +217,26 @@ mod tests {
         let mut heard = [0; 6];
         router.read_exact(&mut heard).await.unwrap();
         assert_eq!(&heard, b"onetwo");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_written_goes_on_with_the_connection_to_another_process() {
+        let (mut connection, mut router) = pair().await;
+        connection.send(vec![7; 16 << 20]);
+        let (stream, unwritten) = connection.into_parts().unwrap();
+        assert!(!unwritten.is_empty(), "the sockets have no room for so much");
+        let mut resumed = Connection::resume(stream, unwritten).unwrap();
+        let read = tokio::spawn(async move {
+            let mut heard = Vec::new();
+            router.read_to_end(&mut heard).await.unwrap();
+            heard
+        });
+        while !resumed.is_writable() {
+            poll_fn(|context| resumed.poll_ready(context)).await;
+            resumed.write();
+        }
+        resumed.close().await;
+        assert_eq!(read.await.unwrap(), vec![7; 16 << 20]);
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::future::pending;
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::{io, mem};
 
 use ferrolb_bgp::Stop;
 use ferrolb_telemetry::clock;
@@ -18,14 +19,14 @@ use super::connection::Connection;
 use super::listeners::{Accepted, Listeners};
 use super::peer_driver::PeerDriver;
 use super::telling::Telling;
-use super::{Leaving, PeerError, Wanted, WantedPeer};
+use super::{Ending, HandedOver, PeerError, Wanted, WantedPeer};
 
 /// Connections of a peer's that its task has not taken: it has use for one. Beyond it they are dropped, and
 /// counted with reason `connection_queue`.
 const ACCEPTED_MAX: usize = 2;
 
 /// Connections of others that are told at the same time that they are not wanted. Beyond it they are dropped;
-/// all are counted with reason `unknown_peer`.
+/// all that were just opened are counted with reason `unknown_peer`.
 const STRANGERS_MAX: usize = 16;
 
 /// The tasks of the peers, and what each is told.
@@ -34,7 +35,11 @@ pub(super) struct Driver {
     wanted: watch::Receiver<Wanted>,
     /// Those that are wanted, and those that say farewell.
     peers: BTreeMap<ObjectName, Told>,
-    tasks: JoinSet<()>,
+    /// Of each, what another process can go on with, if it was asked.
+    tasks: JoinSet<Option<HandedOver>>,
+    handed_over: Vec<HandedOver>,
+    /// The sessions of the process before this one, until it is said who is a peer.
+    inherited: BTreeMap<ObjectName, HandedOver>,
     listeners: Listeners,
     strangers: JoinSet<()>,
     telling: Telling,
@@ -54,34 +59,43 @@ pub(super) enum Want {
     Session(Arc<WantedPeer>, Option<PeerError>),
     /// To say farewell and end.
     End(Stop),
+    /// To end without a word, for another process.
+    HandOver,
 }
 
 impl Driver {
-    pub(super) fn new(wanted: watch::Receiver<Wanted>, telling: Telling) -> Self {
+    pub(super) fn new(wanted: watch::Receiver<Wanted>, inherited: Vec<HandedOver>, telling: Telling) -> Self {
         Self {
             wanted,
             peers: BTreeMap::new(),
             tasks: JoinSet::new(),
+            handed_over: Vec::new(),
+            inherited: inherited.into_iter().map(|session| (session.peer.clone(), session)).collect(),
             listeners: Listeners::default(),
             strangers: JoinSet::new(),
             telling,
         }
     }
 
-    /// Runs until all peers have been left, if that is wanted, or the handle is gone.
-    pub(super) async fn run(mut self) {
+    /// Runs until all peers have been left, if that is wanted, or the handle is gone. What another
+    /// process can go on with, if that is wanted.
+    pub(super) async fn run(mut self) -> Vec<HandedOver> {
+        // Before somebody says who is a peer, it is not known who is none.
+        if self.wanted.changed().await.is_err() {
+            return Vec::new();
+        }
         loop {
             let wanted = self.wanted.borrow_and_update().clone();
             self.listeners.follow(&wanted.peers, clock::now());
             self.follow(&wanted);
-            if wanted.leaving.is_some() && self.tasks.is_empty() {
-                return;
+            if wanted.ending.is_some() && self.tasks.is_empty() {
+                return self.handed_over;
             }
             let retry = self.listeners.next_retry();
             tokio::select! {
                 changed = self.wanted.changed() => {
                     if changed.is_err() {
-                        return;
+                        return Vec::new();
                     }
                 }
                 Some(ended) = self.tasks.join_next() => self.note_ended(ended),
@@ -98,13 +112,14 @@ impl Driver {
 
     /// Tells each peer what is wanted of it, and starts those that are new.
     fn follow(&mut self, wanted: &Wanted) {
-        let stop = match &wanted.leaving {
-            Some(Leaving(text)) => Stop::Shutdown(text.clone()),
-            None => Stop::PeerRemoved,
+        let end = match &wanted.ending {
+            Some(Ending::Leave(text)) => Want::End(Stop::Shutdown(text.clone())),
+            Some(Ending::HandOver) => Want::HandOver,
+            None => Want::End(Stop::PeerRemoved),
         };
         for (name, told) in &self.peers {
             if !wanted.peers.contains_key(name) {
-                told.tell(Want::End(stop.clone()));
+                told.tell(end.clone());
             }
         }
         for (name, peer) in &*wanted.peers {
@@ -115,9 +130,14 @@ impl Driver {
             }
             let (want, to_follow) = watch::channel(want);
             let (accepted, to_take) = mpsc::channel(ACCEPTED_MAX);
-            let driver = PeerDriver::new(name.clone(), peer, to_follow, to_take, self.telling.clone());
+            let mut driver = PeerDriver::new(name.clone(), peer, to_follow, to_take, self.telling.clone());
+            driver.inherit(self.inherited.remove(name));
             self.tasks.spawn(driver.run());
             self.peers.insert(name.clone(), Told { want, accepted });
+        }
+        for HandedOver { resumption, stream, .. } in mem::take(&mut self.inherited).into_values() {
+            let last_word = resumption.deconfigured();
+            self.dismiss(Connection::resume(stream, resumption.unwritten), &last_word);
         }
     }
 
@@ -131,20 +151,26 @@ impl Driver {
             return;
         }
         self.telling.count_drop("unknown_peer");
+        let refusal = Notification::cease(Cease::ConnectionRejected, None);
+        self.dismiss(Connection::new(accepted.stream), &refusal);
+    }
+
+    /// Closes a connection, if it is still open, with a last word to who is no peer.
+    fn dismiss(&mut self, connection: io::Result<Connection>, last_word: &Notification) {
         if self.strangers.len() < STRANGERS_MAX
-            && let Ok(mut connection) = Connection::new(accepted.stream)
+            && let Ok(mut connection) = connection
         {
-            connection.send(Notification::cease(Cease::ConnectionRejected, None).emit());
+            connection.send(last_word.emit());
             self.strangers.spawn(connection.close());
         }
     }
 
     /// A task has ended: its peer begins anew should it be wanted again.
-    fn note_ended(&mut self, ended: Result<(), JoinError>) {
-        if let Err(error) = ended
-            && let Ok(panic) = error.try_into_panic()
-        {
-            resume_unwind(panic);
+    fn note_ended(&mut self, ended: Result<Option<HandedOver>, JoinError>) {
+        match ended.map_err(JoinError::try_into_panic) {
+            Ok(session) => self.handed_over.extend(session),
+            Err(Ok(panic)) => resume_unwind(panic),
+            Err(Err(_aborted)) => {}
         }
         self.peers.retain(|_, told| !told.want.is_closed());
     }

@@ -28,7 +28,7 @@ pub(super) struct Listeners(BTreeMap<ListenAddress, Listener>);
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) stream: TcpStream,
-    remote: IpAddr,
+    remote: SocketAddr,
     address: ListenAddress,
 }
 
@@ -99,7 +99,7 @@ impl Listeners {
                 match socket.poll_accept(context) {
                     Poll::Pending => {}
                     Poll::Ready(Ok((stream, remote))) => {
-                        let (remote, address) = (remote.ip(), address.clone());
+                        let address = address.clone();
                         return Poll::Ready(Some(Accepted { stream, remote, address }));
                     }
                     Poll::Ready(Err(error)) => {
@@ -120,8 +120,18 @@ impl Accepted {
     /// Whether it is this peer's, which it is by its address.
     pub(super) fn is_of(&self, peer: &WantedPeer) -> bool {
         let address = ListenAddress::of(peer);
-        peer.config.transport.remote.ip() == self.remote && address.as_ref() == Some(&self.address)
+        is_same_host(peer.config.transport.remote, self.remote) && address.as_ref() == Some(&self.address)
     }
+}
+
+/// Whether who has connected from `remote` is the peer at `wanted`. A link-local address is another host's
+/// on each link, and routers like to have the same on all.
+fn is_same_host(wanted: SocketAddr, remote: SocketAddr) -> bool {
+    let scope = |address: SocketAddr| match address {
+        SocketAddr::V4(_) => 0,
+        SocketAddr::V6(address) => address.scope_id(),
+    };
+    wanted.ip() == remote.ip() && [0, scope(remote)].contains(&scope(wanted))
 }
 
 impl ListenAddress {
@@ -167,6 +177,28 @@ impl Listener {
                 let refused = sign(&socket, remote, Some(password)).err();
                 keys.insert(remote, Key { password: password.clone(), refused });
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_local_address_is_one_host_on_its_link() {
+        for (wanted, remote, expected) in [
+            ("192.0.2.1:179", "192.0.2.1:40000", true),
+            ("192.0.2.1:179", "192.0.2.2:40000", false),
+            ("[2001:db8::1]:179", "[2001:db8::1]:40000", true),
+            ("192.0.2.1:179", "[2001:db8::1]:40000", false),
+            ("[fe80::1%2]:179", "[fe80::1%2]:40000", true),
+            ("[fe80::1%2]:179", "[fe80::1%3]:40000", false),
+            // Bound to its interface, it needs no scope.
+            ("[fe80::1]:179", "[fe80::1%3]:40000", true),
+        ] {
+            let [one, other] = [wanted, remote].map(|text| text.parse().unwrap());
+            assert_eq!(is_same_host(one, other), expected, "{wanted} {remote}");
         }
     }
 }

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU8, NonZeroU16};
 use std::{fmt, io};
 
+use ferrolb_vocab::InterfaceName;
 use nix::errno::Errno;
 use nix::libc::{self, c_int};
 use nix::sys::socket::setsockopt;
@@ -17,7 +18,7 @@ use super::PeerError;
 use super::socket::errno;
 
 /// What a TCP connection to a peer needs that means nothing to BGP. A change counts at once, for a
-/// session too, which goes on.
+/// session too, which goes on, but for that of a dead link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransportOptions {
     /// Time to Live or Hop Limit of what is sent: 1 for an external peer on the link, 255 for others
@@ -32,6 +33,10 @@ pub struct TransportOptions {
     /// The port on which the peer may connect to this side, 179 as a rule, at the address that this side
     /// would connect from. `None`: nothing listens for it.
     pub listen_port: Option<NonZeroU16>,
+    /// The interface that the peer is on, if it is down or has no carrier. A session ends with it and not
+    /// with the hold time, as if TCP had failed (RFC 4271 §8.1.4, TcpConnectionFails), and the next begins
+    /// when the interface carries again.
+    pub dead_link: Option<InterfaceName>,
 }
 
 /// The key of TCP-MD5, of 1 to 80 octets: with another number of them there is no connection. It shows
@@ -87,8 +92,11 @@ impl TransportOptions {
     /// Has a socket, connected or not, send to and take from a peer at `remote` only what these say.
     ///
     /// # Errors
-    /// The system refuses it.
+    /// The system refuses it, or there is no link to the peer.
     pub(super) fn apply(&self, socket: &Socket, remote: IpAddr) -> Result<(), PeerError> {
+        if let Some(interface) = &self.dead_link {
+            return Err(PeerError::LinkDown(interface.clone()));
+        }
         set_ttl(socket, remote, self.ttl).map_err(|error| PeerError::Socket(errno(error)))?;
         set_min_ttl(socket, remote, self.min_ttl).map_err(PeerError::Socket)?;
         sign(socket, remote, self.password.as_ref()).map_err(PeerError::Password)
@@ -175,9 +183,18 @@ pub(super) fn min_ttl(socket: &Socket, remote: IpAddr) -> c_int {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bgp::tests::router::{Router, wanted};
+    use crate::bgp::{Bgp, BgpMetrics, BgpView, WantedPeer, spawn};
+    use ferrolb_vocab::ObjectName;
+    use prometheus_client::registry::Registry;
     use socket2::{Domain, Type};
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    /// Beyond any time that a session may take to end on a busy machine.
+    const DEADLINE: Duration = Duration::from_secs(30);
 
     /// A socket that listens on loopback, and its address; `None` on a host without the family.
     fn listener(address: &str) -> Option<(Socket, SocketAddr)> {
@@ -223,6 +240,27 @@ mod tests {
             assert_eq!(sign(&socket, address.ip(), Some(&password)), Err(Errno::EINVAL), "{octets}");
         }
         assert_eq!(sign(&socket, address.ip(), None), Ok(()), "who has no key need not lay it off");
+    }
+
+    #[tokio::test]
+    async fn a_session_ends_with_its_link_and_another_begins_when_that_carries_again() {
+        let router = Router::listen().await;
+        let alive = wanted(router.address());
+        let options = TransportOptions { dead_link: Some("eth7".into()), ..alive.options.clone() };
+        let dead = WantedPeer { options, ..alive.clone() };
+        let tor = ObjectName::new("metallb-system", "tor");
+        let metrics = BgpMetrics::register(&mut Registry::default());
+        let Bgp { handle, mut view, events: _events } = spawn(metrics).unwrap();
+        handle.set_peers([(tor.clone(), alive.clone())].into());
+        let mut session = router.establish().await;
+
+        handle.set_peers([(tor.clone(), dead)].into());
+        assert_eq!(session.last_word().await.to_string(), "Cease/Administrative Reset");
+        let is_told = |view: &BgpView| view.peers[&tor].error == Some(PeerError::LinkDown("eth7".into()));
+        timeout(DEADLINE, view.wait_for(is_told)).await.expect("the link is blamed").unwrap();
+
+        handle.set_peers([(tor, alive)].into());
+        router.establish().await;
     }
 
     #[test]

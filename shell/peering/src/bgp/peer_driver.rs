@@ -4,38 +4,49 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use ferrolb_bgp::{ConnectionId, Event, Peer, Transmit};
+use ferrolb_bgp::{ConnectionId, Event, Transmit};
 use ferrolb_telemetry::clock;
 use ferrolb_vocab::{Instant, ObjectName};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinSet, yield_now};
 
 use super::driver::{Want, sleep_to};
+use super::inspector::Question;
 use super::links::Links;
 use super::metrics::PeerMetrics;
 use super::telling::Telling;
-use super::{BgpEvent, PeerError, PeerStatus, VIEW_INTERVAL, WantedPeer};
+use super::{BgpEvent, HandedOver, PeerError, PeerStatus, VIEW_INTERVAL, WantedPeer};
+use recorded::RecordedPeer;
 
 mod connecting;
+mod recorded;
 
 /// Octets that are read at once.
 const READ_LENGTH: usize = 16_384;
 
-/// How often in a turn. A router that sends without end leaves the thread to the others after each.
+/// How often in a turn: a router that sends without end leaves the thread to the others after 64 KiB, of
+/// 3,449 messages at most. What is written in a turn is bounded by the core: a batch of UPDATEs when there
+/// is something new, and one more when that was written.
 const READS_MAX: usize = 4;
 
 /// A peer and what it is driven with.
 pub(super) struct PeerDriver {
     name: ObjectName,
-    peer: Peer,
+    peer: RecordedPeer,
     wanted: watch::Receiver<Want>,
     /// Connections that the peer has opened.
     accepted: mpsc::Receiver<TcpStream>,
+    /// Of those who look into the driver.
+    questions: broadcast::Receiver<Question>,
     /// What was wanted last.
     followed: Arc<WantedPeer>,
     has_started: bool,
     is_ending: bool,
+    /// Whether another process goes on.
+    is_followed: bool,
+    /// The session of the process before this one, until there is a peer for it.
+    inherited: Option<HandedOver>,
     links: Links,
     farewells: JoinSet<()>,
     /// Why the last attempt to connect came to nothing.
@@ -70,13 +81,17 @@ impl PeerDriver {
         telling: Telling,
     ) -> Self {
         wanted.mark_changed();
+        let recorder = telling.inspector.recorder().clone();
         Self {
-            peer: Peer::new(peer.config.clone(), seed(&name)),
+            peer: RecordedPeer::new(&name, peer.config.clone(), seed(&name), recorder),
             wanted,
             accepted,
+            questions: telling.inspector.subscribe(),
             followed: Arc::clone(peer),
             has_started: false,
             is_ending: false,
+            is_followed: false,
+            inherited: None,
             links: Links::default(),
             farewells: JoinSet::new(),
             error: None,
@@ -90,10 +105,19 @@ impl PeerDriver {
         }
     }
 
-    /// Runs until the peer is not wanted any more and has been told so.
-    pub(super) async fn run(mut self) {
+    /// Has the peer go on with a session of the process before this one.
+    pub(super) fn inherit(&mut self, session: Option<HandedOver>) {
+        self.inherited = session;
+    }
+
+    /// Runs until the peer is not wanted any more and has been told so, or another process goes on with
+    /// what is returned.
+    pub(super) async fn run(mut self) -> Option<HandedOver> {
         loop {
             let is_busy = self.turn(clock::now());
+            if self.is_followed {
+                return self.hand_over(clock::now());
+            }
             if self.is_ending && self.links.is_empty() && self.farewells.is_empty() {
                 break;
             }
@@ -105,6 +129,7 @@ impl PeerDriver {
         }
         self.metrics.forget();
         self.telling.exports.hide(&self.name);
+        None
     }
 
     /// Does what there is to do at `now`, which is the time of the whole turn: octets that come after
@@ -118,6 +143,9 @@ impl PeerDriver {
             self.drain(now);
         }
         self.publish(now);
+        while let Ok(question) = self.questions.try_recv() {
+            question.answer(&self.name, &self.peer);
+        }
         has_more_to_read || self.links.are_writable()
     }
 
@@ -137,6 +165,7 @@ impl PeerDriver {
                 self.is_ending = true;
                 self.peer.stop(stop, now);
             }
+            Want::HandOver => self.is_followed = true,
         }
         self.drain(now);
     }
@@ -145,13 +174,16 @@ impl PeerDriver {
         self.is_ending = false;
         let before = std::mem::replace(&mut self.followed, Arc::clone(wanted));
         // First what goes into UPDATEs, all of it: then it goes into them at once.
-        let rib_out = self.peer.rib_out_mut();
+        let mut rib_out = self.peer.rib_out_mut(now);
         if !(self.has_started && Arc::ptr_eq(&before.routes, &wanted.routes)) {
             rib_out.set_wanted(&wanted.routes);
         }
         rib_out.set_graceful_shutdown(wanted.is_shutting_down);
         if wanted.is_complete {
             rib_out.complete();
+        }
+        if let Some(session) = self.inherited.take() {
+            self.resume(session, now);
         }
         self.peer.set_config(wanted.config.clone(), now);
         self.peer.set_bfd(wanted.bfd, now);
@@ -162,7 +194,6 @@ impl PeerDriver {
             self.peer.start(now);
         }
         self.has_started = true;
-        self.peer.flush(now);
     }
 
     /// Hands in what has come. Whether there may be more.
@@ -181,6 +212,11 @@ impl PeerDriver {
             match connection.read(&mut buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::TimedOut => {
+                    self.links.remove(id);
+                    self.peer.handle_timed_out(id, now);
+                    self.drain(now);
+                }
                 Ok(0) | Err(_) => {
                     self.links.remove(id);
                     self.peer.handle_closed(id, now);
@@ -268,7 +304,7 @@ impl PeerDriver {
         let view_due = (self.news == News::Small).then_some(self.view_due);
         let timer = self.peer.poll_timeout().map(|(due, _)| due);
         let due = timer.into_iter().chain(view_due).min();
-        let Self { wanted, accepted, links, farewells, .. } = self;
+        let Self { wanted, accepted, questions, links, farewells, .. } = self;
         tokio::select! {
             connected = links.ready() => {
                 if let Some((id, connected)) = connected {
@@ -277,6 +313,12 @@ impl PeerDriver {
             }
             Some(stream) = accepted.recv() => self.take_accepted(stream, clock::now()),
             Ok(()) = wanted.changed() => wanted.mark_changed(),
+            // Those that were missed are not answered; the next are in the turn that follows.
+            asked = questions.recv() => {
+                if let Ok(question) = asked {
+                    question.answer(&self.name, &self.peer);
+                }
+            }
             Some(_ended) = farewells.join_next() => {}
             () = sleep_to(due) => {}
         }

@@ -65,6 +65,9 @@ pub enum PeerError {
         #[source]
         source: Errno,
     },
+    /// Nothing comes or goes on the link that the peer is on.
+    #[error("interface {0}, which the peer is on, is down or has no carrier; see to its cable or the switch")]
+    LinkDown(InterfaceName),
     /// Nothing can be sent from the local address.
     #[error("connecting from {local} was refused; the address has to be this node's")]
     Local {
@@ -134,6 +137,7 @@ impl PeerError {
             Self::Families { .. } => "AddressFamiliesDiffer",
             Self::LinkLocal(_) => "InterfaceMissing",
             Self::Interface { .. } => "InterfaceUnusable",
+            Self::LinkDown(_) => "LinkDown",
             Self::Local { .. } => "LocalAddressUnusable",
             Self::Socket(_) => "SocketRefused",
             Self::Connect { .. } => "ConnectionNotOpened",

@@ -6,7 +6,7 @@ use ferrolb_vocab::ObjectName;
 use tokio::sync::{mpsc, watch};
 
 use super::metrics::{BgpMetrics, PeerMetrics};
-use super::{BgpEvent, BgpView, PeerStatus};
+use super::{BgpEvent, BgpInspector, BgpView, PeerStatus};
 use crate::bmp::Exports;
 
 /// The driver's ends of what is read outside. Each peer has a copy.
@@ -16,6 +16,7 @@ pub(super) struct Telling {
     events: mpsc::Sender<BgpEvent>,
     metrics: BgpMetrics,
     pub(super) exports: Exports,
+    pub(super) inspector: BgpInspector,
 }
 
 impl Telling {
@@ -24,7 +25,7 @@ impl Telling {
         events: mpsc::Sender<BgpEvent>,
         metrics: BgpMetrics,
     ) -> Self {
-        Self { view, events, metrics, exports: Exports::default() }
+        Self { view, events, metrics, exports: Exports::default(), inspector: BgpInspector::default() }
     }
 
     /// The metrics of a peer.

@@ -64,6 +64,8 @@ impl Line {
                 Err(lost) => lost,
             };
             self.metrics.count_lost(&lost);
+            let (peer, reason) = (self.address, lost.reason());
+            tracing::warn!(%peer, reason, "a BMP station is not connected; it is tried again by and by");
             if clock::now().saturating_since(started) > RETRY_MAX {
                 delay = self.config.retry_min;
             }
@@ -80,6 +82,7 @@ impl Line {
         let connected = timeout(CONNECT_TIMEOUT, TcpStream::connect(self.address)).await;
         let Ok(Ok(mut stream)) = connected else { return Err(Lost::NotConnected) };
         self.metrics.set_up(true);
+        tracing::info!(peer = %self.address, "a BMP station is connected");
         let ended = self.tell(&mut stream).await;
         self.metrics.set_up(false);
         ended

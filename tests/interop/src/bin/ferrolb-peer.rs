@@ -18,7 +18,7 @@ use ferrolb_bgp::{
 };
 use ferrolb_interop::{BfdTiming, BfdView, Command, Description, RouteDescription, View};
 use ferrolb_peering::bfd::{self, BfdConfig, SessionPath, SessionStatus};
-use ferrolb_peering::bgp::{self, PeerStatus, TransportOptions, WantedPeer};
+use ferrolb_peering::bgp::{self, Password, PeerStatus, TransportOptions, WantedPeer};
 use ferrolb_peering::{BfdHandle, BfdMetrics, BgpHandle, BgpMetrics};
 use ferrolb_vocab::{Asn, BgpId, Community, IpPrefix, LargeCommunity, ObjectName};
 use ferrolb_wire::bfd::{Interval, State};
@@ -124,9 +124,10 @@ impl Wanted {
                 } else {
                     NonZeroU8::MIN
                 },
-                password: None,
+                password: description.password.as_ref().map(|key| Password::new(key.as_bytes())),
                 min_ttl: None,
                 listen_port: None,
+                dead_link: None,
             },
             routes: Arc::new(routes?),
             is_complete: true,

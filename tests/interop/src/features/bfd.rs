@@ -1,12 +1,13 @@
 //! BFD beside a session.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::View;
+use super::endings::TEXT;
 use crate::pair::{ESTABLISHED, PREFIXES, Pair};
 use crate::wait::{throughout, until};
+use crate::{Command, View};
 
 /// For how long BFD must stay up: forty Detection Times at 3 x 50 ms.
 const CALM: Duration = Duration::from_secs(6);
@@ -56,6 +57,21 @@ pub(super) fn admin_down(pair: &mut Pair) -> Result<()> {
     let view = pair.speaker.view();
     ensure!(view.state == ESTABLISHED && view.established == 1, "the session was lost: {view:?}");
     Ok(())
+}
+
+/// The speaker leaves: it ends the session, with its words, and says AdminDown then. The router hears that
+/// long before it would miss the speaker, and the words stay the reason.
+pub(super) fn leave(pair: &mut Pair) -> Result<()> {
+    comes_up(pair)?;
+    pair.wait_for_prefixes(&PREFIXES)?;
+    let begun = Instant::now();
+    pair.speaker.tell(&Command::Leave(TEXT.to_owned()))?;
+    until("BFD is down, by the router", || pair.router.is_bfd_up(&pair.stage), |is_up| !is_up)?;
+    ensure!(begun.elapsed() < DOWN_MAX, "the router heard of it after {:?}", begun.elapsed());
+    let shown = || Ok(pair.router.describe(&pair.stage)? + &pair.stage.logs());
+    until("the words of the shutdown, by the router", shown, |shown| shown.contains(TEXT))?;
+    pair.wait_for_no_prefixes(&PREFIXES)?;
+    pair.speaker.wait_for_end()
 }
 
 fn comes_up(pair: &mut Pair) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::stage::Host;
 use crate::wait::{throughout, until};
 
 /// The words of a shutdown.
-const TEXT: &str = "rack 7 moves to the other hall";
+pub(super) const TEXT: &str = "rack 7 moves to the other hall";
 
 /// How long the speaker is away: long enough for a router to forget routes if it will.
 const ABSENCE: Duration = Duration::from_secs(2);

@@ -39,6 +39,7 @@ fn configuration(terms: &Terms) -> String {
         );
         (protocol, "bfd on;")
     });
+    let password = terms.password.map(|key| format!("password \"{key}\";")).unwrap_or_default();
     format!(
         "log stderr all;\n\
          router id {ROUTER_V4};\n\
@@ -50,7 +51,7 @@ fn configuration(terms: &Terms) -> String {
          protocol bgp speaker {{\n  \
          local {local} as {ROUTER_ASN};\n  neighbor {neighbor} as {};\n  \
          hold time {HOLD_TIME};\n  keepalive time {};\n  connect retry time 1;\n  error wait time 1,1;\n  \
-         graceful restart on;\n  {bfd_on}\n  \
+         graceful restart on;\n  {bfd_on}\n  {password}\n  \
          ipv4 {{ import all; export where proto = \"static4\"; }};\n  \
          ipv6 {{ import all; export where proto = \"static6\"; }};\n}}\n",
         terms.speaker_asn,

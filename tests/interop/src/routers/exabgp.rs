@@ -53,10 +53,11 @@ impl Exabgp {
 
 fn configuration(script: &str, terms: &Terms) -> String {
     let [v4, v6] = ROUTER_PREFIXES;
+    let password = terms.password.map(|key| format!("md5-password '{key}';")).unwrap_or_default();
     format!(
         "process program {{\n  run /bin/sh {script};\n  encoder json;\n}}\n\
          neighbor {} {{\n  router-id {ROUTER_V4};\n  local-address {};\n  local-as {ROUTER_ASN};\n  \
-         peer-as {};\n  hold-time {HOLD_TIME};\n  passive true;\n  listen 179;\n  \
+         peer-as {};\n  hold-time {HOLD_TIME};\n  passive true;\n  listen 179;\n  {password}\n  \
          capability {{ graceful-restart 60; route-refresh enable; asn4 enable; }}\n  \
          family {{ ipv4 unicast; ipv6 unicast; }}\n  \
          api {{ processes [ program ]; neighbor-changes; receive {{ parsed; update; notification; }} }}\n  \

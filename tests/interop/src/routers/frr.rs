@@ -64,6 +64,8 @@ fn configuration(terms: &Terms) -> String {
     } else {
         String::new()
     };
+    let password =
+        terms.password.map(|key| format!(" neighbor {neighbor} password {key}\n")).unwrap_or_default();
     format!(
         "router bgp {ROUTER_ASN}\n \
          bgp router-id {ROUTER_V4}\n \
@@ -73,7 +75,7 @@ fn configuration(terms: &Terms) -> String {
          neighbor {neighbor} remote-as {}\n \
          neighbor {neighbor} timers {} {HOLD_TIME}\n \
          neighbor {neighbor} timers connect 1\n\
-         {bfd} \
+         {password}{bfd} \
          address-family ipv4 unicast\n  neighbor {neighbor} activate\n  network {v4}\n exit-address-family\n \
          address-family ipv6 unicast\n  neighbor {neighbor} activate\n  network {v6}\n exit-address-family\n",
         terms.speaker_asn,

@@ -43,10 +43,11 @@ fn configuration(terms: &Terms) -> String {
              [neighbors.afi-safis.mp-graceful-restart.config]\nenabled = true\n"
         )
     });
+    let password = terms.password.map(|key| format!("auth-password = \"{key}\"\n")).unwrap_or_default();
     format!(
         "[global.config]\nas = {ROUTER_ASN}\nrouter-id = \"{ROUTER_V4}\"\n\
          local-address-list = [\"{ROUTER_V4}\", \"{ROUTER_V6}\"]\n\
-         [[neighbors]]\n[neighbors.config]\nneighbor-address = \"{}\"\npeer-as = {}\n\
+         [[neighbors]]\n[neighbors.config]\nneighbor-address = \"{}\"\npeer-as = {}\n{password}\
          [neighbors.timers.config]\nhold-time = {HOLD_TIME}\nkeepalive-interval = {}\nconnect-retry = 1\n\
          idle-hold-time-after-reset = 1\n\
          [neighbors.graceful-restart.config]\nenabled = true\nrestart-time = 120\nhelper-only = true\n\

@@ -41,12 +41,13 @@ impl Openbgpd {
 
 fn configuration(stage: &Stage, terms: &Terms) -> String {
     let [v4, v6] = ROUTER_PREFIXES;
+    let password = terms.password.map(|key| format!("  tcp md5sig password {key}\n")).unwrap_or_default();
     format!(
         "AS {ROUTER_ASN}\nrouter-id {ROUTER_V4}\nholdtime {HOLD_TIME}\nfib-update no\n\
          listen on {ROUTER_V4}\nlisten on {ROUTER_V6}\nsocket \"{}\"\n\
          network {v4}\nnetwork {v6}\n\
          neighbor {} {{\n  remote-as {}\n  local-address {}\n  announce IPv4 unicast\n  \
-         announce IPv6 unicast\n}}\n\
+         announce IPv6 unicast\n{password}}}\n\
          allow from any\nallow to any\n",
         stage.inside("bgpd.sock").display(),
         terms.address(Host::Speaker),

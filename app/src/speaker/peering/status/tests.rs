@@ -143,7 +143,7 @@ fn why_there_is_no_session_is_what_the_system_says_and_else_what_ended_the_last(
     assert!(status.message.is_some_and(|message| message.contains("fe80::1")));
     assert_eq!(status.prefixes[0].withheld, None, "that there is no session is said already");
     assert_eq!(session(None, None, &clock()).state.as_deref(), Some("Idle"), "the driver has yet to begin");
-    assert_eq!(impossible(CannotPeer::Unnumbered).reason.as_deref(), Some("UnnumberedNotSupported"));
+    assert_eq!(impossible(CannotPeer::NoRouter).reason.as_deref(), Some("NoRouterHeard"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::authentication::{Authentication, Key};
+use alloc::string::ToString;
 use ferrolb_wire::bfd::AuthType;
 
 fn sha1(id: u8, secret: &str) -> Config {
@@ -79,4 +80,31 @@ fn authentication_can_be_turned_on_and_off_by_configuration() {
             assert_eq!(engine.session(discr(local_discr)).unwrap().state(), State::Up, "{config:?}");
         }
     }
+}
+
+#[test]
+fn who_goes_on_counts_on_and_takes_no_packet_from_before() {
+    let config = sha1(7, "secret");
+    let (mut one, mut two) = (side(1, config), side(2, config));
+    for ms in 10..20 {
+        exchange(&mut one, &mut two, ms);
+        exchange(&mut two, &mut one, ms);
+    }
+    two.handle_timeout(at(400));
+    let told = drain(&mut two);
+    let from = arrival(single(2, "192.0.2.1"));
+    assert_eq!(one.handle_packet(from, &told[0].payload, at(400)), Ok(discr(1)));
+    let resumption = one.resumption(discr(1)).unwrap().to_string().parse::<Resumption>().unwrap();
+    let mut next = Engine::default();
+    assert_eq!(next.resume(from.path, &resumption, config, at(500)), Ok(()));
+    assert_eq!(exchange(&mut next, &mut two, 500), [Ok(discr(2))]);
+    let replayed = next.handle_packet(from, &told[0].payload, at(510)).unwrap_err();
+    assert_eq!(replayed.reason(), "authentication_sequence");
+    two.handle_timeout(at(800));
+    assert_eq!(exchange(&mut two, &mut next, 800), [Ok(discr(1))]);
+
+    let elsewhere = single(3, "192.0.2.1");
+    assert_eq!(next.resume(elsewhere, &resumption, config, at(810)), Err(AddError::DiscriminatorTaken));
+    assert_eq!(two.resume(from.path, &resumption, config, at(810)), Err(AddError::PathTaken));
+    assert_eq!((one.resumption(discr(2)), two.resumption(discr(1))), (None, None));
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::string::ToString;
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -13,6 +14,8 @@ enum Op {
     Configure(Config),
     Disable,
     Enable,
+    /// Another process goes on with it, with this configuration.
+    Replace(Config),
 }
 
 fn state() -> impl Strategy<Value = State> {
@@ -60,6 +63,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (0_u64..1_500).prop_map(Op::Timeout),
         4 => (0_u64..3_000).prop_map(Op::Run),
         2 => wish().prop_map(Op::Configure),
+        2 => wish().prop_map(Op::Replace),
         1 => Just(Op::Disable),
         1 => Just(Op::Enable),
     ]
@@ -114,8 +118,18 @@ impl Referee {
             }
             Op::Disable => self.session.disable(self.now),
             Op::Enable => self.session.enable(self.now),
+            Op::Replace(config) => self.replace(*config),
         }
         self.judge();
+    }
+
+    /// It says what it would have said, at once.
+    fn replace(&mut self, config: Config) {
+        let Some(resumption) = self.session.resumption() else { return };
+        let resumption = resumption.to_string().parse().unwrap();
+        self.session = Session::resume(&resumption, config, self.now);
+        self.least_tx = self.least_tx.min(config.timing.desired_min_tx());
+        self.said = None;
     }
 
     fn run(&mut self, end: Instant) {

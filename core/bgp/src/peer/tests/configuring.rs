@@ -42,6 +42,19 @@ fn another_transport_resets() {
 }
 
 #[test]
+fn a_source_that_the_session_has_anyway_resets_nothing_and_neither_does_none() {
+    let from = |source: Option<[u8; 4]>| {
+        let source = source.map(Into::into);
+        Config { transport: Transport { source, ..config().transport }, ..config() }
+    };
+    // The session's own end is 192.0.2.1.
+    assert_eq!(resets(from(Some([192, 0, 2, 1]))), None);
+    assert_eq!(change(from(Some([192, 0, 2, 1])), &open(), from(None)).0, None);
+    let moved = change(from(Some([192, 0, 2, 1])), &open(), from(Some([192, 0, 2, 7]))).0;
+    assert_eq!(moved, Some(ResetCause::Transport));
+}
+
+#[test]
 fn a_router_that_another_transport_leaves_behind_keeps_no_routes() {
     for (is_kept, octets) in [(true, &[6, 9, 6, 3][..]), (false, &[6, 3])] {
         let (mut peer, _) = established(restarting_config(true), &restarting_open(is_kept));
@@ -184,12 +197,12 @@ fn another_connect_retry_time_or_role_or_hostname_ends_nothing() {
 fn routes_are_changed_without_any_of_this() {
     let (mut peer, _) = established(config(), &open());
     let preferred = Arc::new(Route { local_pref: Some(300), ..Route::default() });
-    for route in [route(), preferred] {
+    for (when, route) in [(40, route()), (50, preferred)] {
         peer.rib_out_mut().announce(prefix("192.0.2.50/32"), &route);
-        peer.flush(at(40));
+        peer.flush(at(when));
         let id = peer.connections.values().next().unwrap().id;
         assert_eq!(did(&mut peer), [Did::Update]);
-        peer.handle_writable(id, at(40));
+        peer.handle_writable(id, at(when));
     }
     assert_eq!(peer.state(), State::Established);
 }

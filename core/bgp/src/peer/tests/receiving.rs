@@ -150,7 +150,11 @@ fn a_route_refresh_is_answered_for_what_was_agreed_on_and_ignored_otherwise() {
     assert_eq!(did(&mut peer), [Did::Update]);
     peer.handle_writable(id, at(40));
     let of = |family, subtype| RouteRefresh { family: Some(family), subtype }.emit();
-    let answers = |peer: &mut Peer, octets: &[u8]| tell(peer, id, octets, at(50)).len();
+    let mut now = at(40);
+    let mut answers = |peer: &mut Peer, octets: &[u8]| {
+        now = now + Duration::from_millis(10);
+        tell(peer, id, octets, now).len()
+    };
     assert_eq!(answers(&mut peer, &of(Family::Ipv4Unicast, Subtype::Request)), 1);
     assert_eq!(answers(&mut peer, &of(Family::Ipv6Unicast, Subtype::Request)), 0, "not agreed on");
     // RFC 2918 §3: without the enhanced one, the third octet says nothing.

@@ -1,6 +1,7 @@
 //! UPDATEs go when the connection can take them, KEEPALIVEs whenever they are due.
 
 use super::*;
+use crate::peer::sending::UPDATE_INTERVAL;
 use std::format;
 
 #[test]
@@ -42,6 +43,121 @@ fn updates_wait_until_the_connection_can_take_them_and_then_say_what_is_wanted_t
     peer.handle_writable(id, at(80));
     assert_eq!(did(&mut peer), [Did::Update], "one for all, and nothing of what has come and gone");
     assert_eq!(peer.status(at(80)).ipv4.advertised, 2);
+}
+
+/// An IPv4 prefix by its number.
+fn numbered(number: u32) -> IpPrefix {
+    let address = core::net::Ipv4Addr::from_bits(0x0a00_0000 + number);
+    IpPrefix::containing(address.into(), 32).unwrap()
+}
+
+/// As a driver whose sockets take everything: how many UPDATEs go.
+fn write(peer: &mut Peer, id: ConnectionId, now: Instant) -> usize {
+    let mut updates = 0;
+    loop {
+        let did = did(peer);
+        if did.is_empty() {
+            return updates;
+        }
+        updates += did.iter().filter(|did| **did == Did::Update).count();
+        peer.handle_writable(id, now);
+    }
+}
+
+#[test]
+fn a_burst_of_a_thousand_changes_is_one_update_at_once_and_two_packed_ones() {
+    let (mut peer, id) = established(config(), &open());
+    let begun = at(1_000);
+    let mut updates = Vec::new();
+    for number in 0..1_000 {
+        let now = begun + Duration::from_micros(5) * number;
+        peer.rib_out_mut().announce(numbered(number), &route());
+        peer.flush(now);
+        updates.push(write(&mut peer, id, now));
+    }
+    let sent: usize = updates.iter().sum();
+    assert_eq!((updates[0], sent), (1, 1), "the first waits for nobody");
+    let due = begun + UPDATE_INTERVAL;
+    assert_eq!(peer.poll_timeout(), Some((due, Timer::Update)));
+    peer.handle_timeout(due);
+    // 999 prefixes of five octets each.
+    assert_eq!(write(&mut peer, id, due), 2);
+    assert_eq!(peer.status(due).ipv4.advertised, 1_000);
+}
+
+#[test]
+fn a_stream_of_changes_is_an_update_in_5_ms_and_no_change_waits_longer() {
+    let (mut peer, id) = established(config(), &open());
+    let begun = at(1_000);
+    let mut waits_since = None;
+    let mut updates = 0;
+    for number in 0..1_000 {
+        let now = begun + Duration::from_millis(1) * number;
+        while let Some((due, Timer::Update)) = peer.poll_timeout().filter(|(due, _)| *due <= now) {
+            peer.handle_timeout(due);
+            updates += write(&mut peer, id, due);
+            assert!(due.saturating_since(waits_since.take().unwrap()) <= UPDATE_INTERVAL);
+        }
+        peer.rib_out_mut().announce(numbered(number), &route());
+        peer.flush(now);
+        updates += write(&mut peer, id, now);
+        if peer.status(now).ipv4.pending > 0 {
+            waits_since.get_or_insert(now);
+        }
+    }
+    let (due, timer) = peer.poll_timeout().unwrap();
+    assert_eq!(timer, Timer::Update, "the last ones wait");
+    assert!(due.saturating_since(waits_since.unwrap()) <= UPDATE_INTERVAL);
+    assert!((190..=201).contains(&updates), "{updates} UPDATEs in a second");
+}
+
+#[test]
+fn a_withdrawal_waits_for_no_announcement_and_takes_none_with_it() {
+    let (mut peer, id) = established(config(), &open());
+    for number in 0..2 {
+        peer.rib_out_mut().announce(numbered(number), &route());
+    }
+    peer.flush(at(1_000));
+    assert_eq!(write(&mut peer, id, at(1_000)), 1);
+    peer.rib_out_mut().announce(numbered(2), &route());
+    peer.rib_out_mut().withdraw(numbered(0));
+    peer.flush(at(1_001));
+    assert_eq!(write(&mut peer, id, at(1_001)), 1);
+    let told = peer.status(at(1_001)).ipv4;
+    assert_eq!((told.advertised, told.pending), (1, 1), "one is withdrawn, the other waits");
+    peer.rib_out_mut().withdraw(numbered(1));
+    peer.flush(at(1_002));
+    assert_eq!(write(&mut peer, id, at(1_002)), 1, "nor for another withdrawal");
+    assert_eq!(peer.poll_timeout(), Some((at(1_005), Timer::Update)));
+    peer.handle_timeout(at(1_005));
+    assert_eq!(write(&mut peer, id, at(1_005)), 1);
+    assert_eq!(peer.status(at(1_005)).ipv4.advertised, 1);
+}
+
+#[test]
+fn the_batches_of_a_large_table_wait_for_the_connection_alone() {
+    let (mut peer, id) = established(config(), &open());
+    for number in 0..40_000 {
+        peer.rib_out_mut().announce(numbered(number), &route());
+    }
+    peer.flush(at(1_000));
+    assert!(write(&mut peer, id, at(1_000)) > 40);
+    assert_eq!(peer.status(at(1_000)).ipv4.advertised, 40_000);
+}
+
+#[test]
+fn a_connection_that_is_busy_has_what_waits_when_it_can_take_it() {
+    let (mut peer, id) = established(config(), &open());
+    peer.rib_out_mut().announce(numbered(0), &route());
+    peer.flush(at(1_000));
+    assert_eq!(did(&mut peer), [Did::Update]);
+    peer.rib_out_mut().announce(numbered(1), &route());
+    peer.flush(at(1_001));
+    peer.handle_timeout(at(1_005));
+    assert_eq!(did(&mut peer), [], "the first is not written yet");
+    assert_ne!(peer.poll_timeout().unwrap().1, Timer::Update, "there is nothing to wait for but that");
+    peer.handle_writable(id, at(1_007));
+    assert_eq!(did(&mut peer), [Did::Update]);
 }
 
 #[test]

@@ -62,6 +62,27 @@ fn a_route_refresh_sends_all_routes_of_the_family_again() {
 }
 
 #[test]
+fn a_route_refresh_that_is_asked_for_again_and_again_costs_the_table_once() {
+    let mut line = Line::established(external());
+    let wanted: BTreeMap<_, _> = (0..20_000_u32)
+        .map(|number| IpPrefix::containing(core::net::Ipv4Addr::from_bits(number).into(), 32).unwrap())
+        .map(|prefix| (prefix, route(1)))
+        .collect();
+    line.rib.set_wanted(&wanted);
+    line.drain();
+    let begun = std::time::Instant::now();
+    for _asked in 0..1_000_000 {
+        line.rib.refresh(V4, false);
+    }
+    // To look at each prefix every time would take minutes.
+    assert!(begun.elapsed() < core::time::Duration::from_secs(10));
+    let told: usize = line.drain().iter().map(|told| told.split(' ').count() - 1).sum();
+    assert_eq!(told, 20_000);
+    line.rib.refresh(V4, false);
+    assert_eq!(line.take().map(|told| told.starts_with("announce ")), Some(true), "and is answered anew");
+}
+
+#[test]
 fn an_enhanced_route_refresh_stands_between_marks() {
     let mut line = busy_line();
     line.rib.refresh(V4, true);

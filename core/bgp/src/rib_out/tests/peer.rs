@@ -62,6 +62,17 @@ impl Line {
         self.rib.lost();
     }
 
+    /// The session goes on with the routes of another process.
+    pub(super) fn hand_over(&mut self, mut next: RibOut) {
+        let encoding = self.encoding.expect("there is a session");
+        let advertised = Family::ALL.into_iter().flat_map(|family| self.rib.advertised(family));
+        let advertised = advertised.map(|(prefix, _)| prefix).collect();
+        next.resume(&encoding, &advertised, self.rib.refreshing());
+        self.rib = next;
+        // The peer is told so again.
+        self.ended.clear();
+    }
+
     fn forget(&mut self) {
         self.encoding = None;
         self.table.clear();

@@ -18,6 +18,8 @@ enum Op {
     /// The next hop of IPv6 routes over IPv4 comes and goes, if that is what there is.
     SetNextHop(bool),
     Lose,
+    /// Another process goes on with the session.
+    HandOver,
     Complete,
     Refresh(Family, bool),
     GracefulShutdown(bool),
@@ -77,6 +79,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0..encodings().len()).prop_map(Op::Establish),
         2 => any::<bool>().prop_map(Op::SetNextHop),
         1 => Just(Op::Lose),
+        2 => Just(Op::HandOver),
         1 => Just(Op::Complete),
         3 => (family, any::<bool>()).prop_map(|(family, enhanced)| Op::Refresh(family, enhanced)),
         2 => any::<bool>().prop_map(Op::GracefulShutdown),
@@ -136,6 +139,7 @@ impl Model {
                 }
             }
             Op::Lose => self.line.lose(),
+            Op::HandOver => self.hand_over(),
             Op::Complete => {
                 self.is_complete = true;
                 self.line.rib.complete();
@@ -152,6 +156,19 @@ impl Model {
             }
             Op::Drain => self.drain(),
         }
+    }
+
+    fn hand_over(&mut self) {
+        if self.line.encoding.is_none() {
+            return;
+        }
+        let mut next = RibOut::new();
+        next.set_wanted(&self.wanted);
+        next.set_graceful_shutdown(self.is_shutting_down);
+        if self.is_complete {
+            next.complete();
+        }
+        self.line.hand_over(next);
     }
 
     /// After which the peer knows all that it is to know, and nothing else.

@@ -106,6 +106,26 @@ fn what_means_nothing_is_told_in_the_words_of_metallb() {
     assert_eq!(long, "spec.password: TCP-MD5 takes 1 to 80 octets, found 81");
 }
 
+#[test]
+fn a_peer_connects_itself_only_where_the_annotation_says_so() {
+    let annotated = |value: Option<&str>| {
+        let annotations = value.map(|value| (PASSIVE.into(), value.into())).into_iter().collect();
+        let mut object = object(&json!({}));
+        object.metadata.annotations = Some(annotations);
+        bgp_peer(&object, None)
+    };
+    for (value, expected) in [(None, false), (Some("false"), false), (Some("true"), true)] {
+        assert_eq!(annotated(value).unwrap().passive, expected, "{value:?}");
+    }
+    assert!(!read(&json!({})).passive);
+    for value in ["", "yes", "True"] {
+        let error = annotated(Some(value)).unwrap_err();
+        let expected = "metadata.annotations[ferrolb.io/passive]: expected \"true\" or \"false\", found ";
+        assert_eq!(error.reason, INVALID_SPEC);
+        assert!(error.message.starts_with(expected), "{}", error.message);
+    }
+}
+
 fn secret(kind: &str, data: &[(&str, &str)]) -> Arc<Secret> {
     let octets = |(key, value): &(&str, &str)| ((*key).into(), ByteString(value.as_bytes().to_vec()));
     Arc::new(Secret {

@@ -1,6 +1,7 @@
 //! Two drivers in hand: their sockets are real, and the time is what the test says.
 
 use super::*;
+use crate::bfd::inheritance::Inheritance;
 use crate::bfd::tests::{Segment, config, encoded};
 use crate::bfd::{Bfd, BfdMetrics, SessionError, SessionPath, SessionStatus, channels};
 use crate::realtime::RealtimeError;
@@ -13,6 +14,8 @@ use prometheus_client::registry::Registry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::UdpSocket;
 
+mod handing_over;
+
 /// A driver, and the one session that it is to have.
 struct Hand {
     driver: Driver,
@@ -23,10 +26,21 @@ struct Hand {
 
 impl Hand {
     fn new(segment: Segment, from: u8, to: u8, refused: Option<RealtimeError>) -> Self {
+        Self::with(Inheritance::default(), segment, (from, to), refused)
+    }
+
+    /// One that goes on with the sessions of another.
+    fn with(
+        inheritance: Inheritance,
+        segment: Segment,
+        (from, to): (u8, u8),
+        refused: Option<RealtimeError>,
+    ) -> Self {
         let (waker, wakened) = wake::pair().unwrap();
-        let (bfd, channels) = channels(waker);
+        let (bfd, channels) = channels(waker, inheritance.configs());
         let mut registry = Registry::default();
-        let sessions = Sessions::new(segment.config(from), refused, BfdMetrics::register(&mut registry));
+        let metrics = BfdMetrics::register(&mut registry);
+        let sessions = Sessions::new(segment.config(from), refused, metrics, inheritance);
         Self { driver: Driver::new(sessions, wakened, channels), bfd, path: segment.path(from, to), registry }
     }
 
@@ -70,10 +84,15 @@ fn at(ms: u64) -> Instant {
 
 /// Two drivers whose sessions have come up at the origin of time.
 fn up() -> (Hand, Hand, Segment) {
+    up_with(config(300, 3))
+}
+
+/// The same of sessions with this configuration.
+fn up_with(config: Config) -> (Hand, Hand, Segment) {
     let segment = Segment::new();
     let (mut one, mut two) = (Hand::new(segment, 0, 1, None), Hand::new(segment, 1, 0, None));
     for hand in [&mut one, &mut two] {
-        hand.want(config(300, 3));
+        hand.want(config);
         assert!(hand.driver.turn(at(0)));
     }
     // What the first said, the second was not there to hear.

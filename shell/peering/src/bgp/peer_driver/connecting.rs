@@ -1,4 +1,4 @@
-//! The connections of a peer, from and to their sockets.
+//! The connections of a peer, from and to their sockets, and from and to other processes.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use super::{News, PeerDriver};
 use crate::bgp::connection::Connection;
-use crate::bgp::{PeerError, TransportOptions, socket};
+use crate::bgp::{HandedOver, PeerError, TransportOptions, socket};
 
 /// Connections that are closed and wait for the peer to close its side. Beyond it they are dropped: a
 /// peer that takes so many at once does not read why.
@@ -17,11 +17,13 @@ const FAREWELLS_MAX: usize = 8;
 impl PeerDriver {
     /// Takes on the options of TCP: a connection goes on with them, an attempt begins anew.
     pub(super) fn follow_options(&mut self, before: &TransportOptions, now: Instant) {
-        let options = &self.followed.options;
-        if before == options {
-            return;
+        if *before != self.followed.options {
+            self.apply_options(now);
         }
-        let goes_on = self.links.apply(options);
+    }
+
+    fn apply_options(&mut self, now: Instant) {
+        let goes_on = self.links.apply(&self.followed.options);
         if goes_on != Ok(true) {
             self.error = goes_on.err();
             self.peer.stop(Stop::Reset, now);
@@ -68,6 +70,24 @@ impl PeerDriver {
         let id = self.peer.next_connection();
         self.insert(id, connection, Direction::Incoming, now);
         self.drain(now);
+    }
+
+    /// Goes on with a session of the process before this one, unless its connection is gone by now.
+    pub(super) fn resume(&mut self, session: HandedOver, now: Instant) {
+        let HandedOver { resumption, stream, .. } = session;
+        let Ok(connection) = Connection::resume(stream, resumption.unwritten.clone()) else { return };
+        let ends = [connection.local, connection.remote];
+        let id = self.peer.resume(resumption, ends, now);
+        self.links.insert(id, connection);
+        self.apply_options(now);
+    }
+
+    /// What another process goes on with, if there is a session.
+    pub(super) fn hand_over(mut self, now: Instant) -> Option<HandedOver> {
+        let (id, mut resumption) = self.peer.hand_over(now)?;
+        let (stream, unwritten) = self.links.remove(id)?.into_parts().ok()?;
+        resumption.unwritten = unwritten;
+        Some(HandedOver { peer: self.name, resumption, stream })
     }
 
     fn insert(&mut self, id: ConnectionId, connection: Connection, direction: Direction, now: Instant) {

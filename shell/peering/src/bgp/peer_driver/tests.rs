@@ -3,14 +3,20 @@ use crate::bgp::connection::Connection;
 use crate::bgp::options::min_ttl;
 use crate::bgp::tests::router::{Router, Session, wanted};
 use crate::bgp::{BgpMetrics, BgpView, TransportOptions};
-use ferrolb_bgp::{State, Stop};
+use ferrolb_bgp::{Reason, Route, State, Stop};
+use ferrolb_vocab::IpPrefix;
 use ferrolb_wire::bgp::keepalive;
+use std::net::Ipv4Addr;
 use std::num::NonZeroU8;
 use std::thread;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// Longer than the hold time.
 const SILENCE: Duration = Duration::from_secs(91);
+
+/// Beyond any time that TCP may take to give a connection up, so that a hanging test ends.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A peer with a session, which runs when a test says so, and its router.
 struct Bench {
@@ -22,7 +28,10 @@ struct Bench {
 
 impl Bench {
     async fn establish() -> Self {
-        let router = Router::listen().await;
+        Self::establish_with(&Router::listen().await).await
+    }
+
+    async fn establish_with(router: &Router) -> Self {
         let peer = Arc::new(wanted(router.address()));
         let (wanted, receiver) = watch::channel(Want::Session(Arc::clone(&peer), None));
         let (_accepted, to_take) = mpsc::channel(1);
@@ -39,6 +48,18 @@ impl Bench {
         };
         let ((), session) = tokio::join!(established, router.establish());
         Self { driver, wanted, peer, session }
+    }
+
+    /// Wants the router to know so many prefixes, each of which takes five octets of an UPDATE.
+    fn tell(&self, count: u32) {
+        let route = Arc::new(Route::default());
+        let told = |number| {
+            let address = Ipv4Addr::from_bits(0xc633_0000 | number);
+            (IpPrefix::containing(address.into(), 32).unwrap(), Arc::clone(&route))
+        };
+        let routes = Arc::new((0..count).map(told).collect());
+        let peer = WantedPeer { routes, ..WantedPeer::clone(&self.peer) };
+        self.wanted.send_replace(Want::Session(Arc::new(peer), None));
     }
 
     fn connection(&self) -> &Connection {
@@ -83,6 +104,53 @@ async fn tcp_waits_for_acknowledgements_as_long_as_the_send_hold_timer() {
     let bench = Bench::establish().await;
     // Eight minutes, as the hold time is less than half of that.
     assert_eq!(bench.connection().socket().tcp_user_timeout().unwrap(), Some(Duration::from_secs(480)));
+}
+
+#[tokio::test]
+async fn a_router_that_acknowledges_nothing_is_told_from_one_that_closes() {
+    let mut bench = Bench::establish_with(&Router::listen_narrowly().await).await;
+    bench.connection().set_send_hold_time(Some(Duration::from_millis(1))).unwrap();
+    // More than the sockets have room for, of which the router reads nothing.
+    bench.tell(40_000);
+    let lost = async {
+        while bench.driver.peer.state() == State::Established {
+            if !bench.driver.turn(clock::now()) {
+                bench.driver.wait().await;
+            }
+        }
+    };
+    timeout(DEADLINE, lost).await.expect("TCP gives the connection up");
+    let lost = bench.driver.peer.status(clock::now()).last_lost;
+    assert_eq!(lost.map(|lost| lost.reason), Some(Reason::ConnectionTimedOut));
+}
+
+#[tokio::test]
+async fn a_turn_takes_and_tells_a_router_so_much_and_no_more_and_keeps_its_timers() {
+    const TURN_OCTETS: usize = READS_MAX * READ_LENGTH;
+    /// Those that a part was read of before included.
+    const MESSAGES_MAX: u64 = TURN_OCTETS as u64 / 19 + 1;
+    /// Two batches, each with a message more.
+    const PREFIXES_MAX: usize = 2 * (65_536 + 4_096) / 5;
+
+    let mut bench = Bench::establish().await;
+    assert!(bench.session.fill(&keepalive()) > 3 * TURN_OCTETS);
+    bench.tell(40_000);
+    let mut before = bench.driver.peer.status(clock::now());
+    let mut taken = 0;
+    while taken < 2 * MESSAGES_MAX {
+        bench.driver.turn(clock::now());
+        let status = bench.driver.peer.status(clock::now());
+        let messages = status.received.keepalive - before.received.keepalive;
+        let prefixes = status.ipv4.advertised - before.ipv4.advertised;
+        assert!(messages <= MESSAGES_MAX && prefixes <= PREFIXES_MAX, "{messages} {prefixes}");
+        taken += messages;
+        before = status;
+        yield_now().await;
+    }
+    assert!(before.ipv4.pending > 0, "the router reads nothing");
+    bench.driver.turn(clock::now() + SILENCE / 2);
+    let status = bench.driver.peer.status(clock::now());
+    assert!(status.sent.keepalive > before.sent.keepalive, "this side's KEEPALIVE waits for nothing");
 }
 
 #[tokio::test]

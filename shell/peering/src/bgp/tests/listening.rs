@@ -192,6 +192,7 @@ fn neighbour(remote: Ipv6Addr, local: Ipv6Addr) -> WantedPeer {
         min_ttl: Some(NonZeroU8::MAX),
         password: Some(Password::new(b"hunter2")),
         listen_port: None,
+        dead_link: None,
     };
     peer
 }

@@ -180,6 +180,28 @@ impl Session {
         while self.stream.write_all(&keepalive().repeat(100)).await.is_ok() {}
     }
 
+    /// Sends a message as fast as it is read, and reads whatever comes, until the connection has ended.
+    pub(crate) async fn insist(self, message: Vec<u8>) {
+        let (mut reads, mut writes) = self.stream.into_split();
+        let messages = message.repeat(100);
+        let sending = async { while writes.write_all(&messages).await.is_ok() {} };
+        let reading = async {
+            let mut octets = [0; MESSAGE_MAX];
+            while matches!(reads.read(&mut octets).await, Ok(length) if length > 0) {}
+        };
+        tokio::join!(sending, reading);
+    }
+
+    /// Sends a message again and again until the sockets have no room. How many octets they took.
+    pub(crate) fn fill(&self, message: &[u8]) -> usize {
+        let messages = message.repeat(1_000);
+        let mut sent = 0;
+        while let Ok(length) = self.stream.try_write(&messages[sent % messages.len()..]) {
+            sent += length;
+        }
+        sent
+    }
+
     async fn read(&mut self) -> io::Result<Option<Message>> {
         loop {
             if let Some((frame, length)) = Frame::next(&self.received).unwrap() {
@@ -270,7 +292,13 @@ pub(crate) fn wanted(remote: SocketAddr) -> WantedPeer {
 
 /// For a peer on the link that wants nothing special.
 pub(crate) fn options() -> TransportOptions {
-    TransportOptions { ttl: NonZeroU8::MIN, min_ttl: None, password: None, listen_port: None }
+    TransportOptions {
+        ttl: NonZeroU8::MIN,
+        min_ttl: None,
+        password: None,
+        listen_port: None,
+        dead_link: None,
+    }
 }
 
 /// An address of 127.0.0.0/8 that no other has.
