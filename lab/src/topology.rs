@@ -70,6 +70,12 @@ fn sysctls(role: Role) -> Vec<(String, &'static str)> {
         Role::Client => "0",
     };
     values.push(("ipv4/ip_forward".to_owned(), forwards));
+    if role == Role::Router {
+        // One of several equal paths for each connection, not for each pair of hosts.
+        for family in ["ipv4", "ipv6"] {
+            values.push((format!("{family}/fib_multipath_hash_policy"), "1"));
+        }
+    }
     if matches!(role, Role::Node { .. }) {
         // A first segment that arrives before kube-proxy has the Service passes untranslated, and connection
         // tracking would remember that for two minutes: whoever draws the same port again gets no answer.
@@ -81,6 +87,10 @@ fn sysctls(role: Role) -> Vec<(String, &'static str)> {
         values.push((format!("ipv6/conf/{scope}/disable_ipv6"), "0"));
         values.push((format!("ipv6/conf/{scope}/forwarding"), forwards));
         values.push((format!("ipv6/conf/{scope}/accept_ra"), "0"));
+        // The router is on the hosts' LAN: whom it sent past itself would follow its routes no more.
+        for family in ["ipv4", "ipv6"] {
+            values.push((format!("{family}/conf/{scope}/accept_redirects"), "0"));
+        }
         // The lab's addresses are unique: no second of waiting before each is usable.
         values.push((format!("ipv6/conf/{scope}/accept_dad"), "0"));
     }

@@ -384,12 +384,16 @@ fn texts(output: &Output) -> (String, String) {
     (text(&output.stdout), text(&output.stderr))
 }
 
+pub mod bgp;
+pub mod bgp_more;
 mod capture;
 mod layer2;
+mod router;
 mod second_lan;
 mod speakers;
 
 pub use capture::{Capture, Frame, Kind};
 pub use layer2::{V4, V6, advertisement_yaml, on_nodes};
+pub use router::Router;
 pub use second_lan::SecondLan;
 pub use speakers::{Stopped, counted};

@@ -4,6 +4,18 @@
 
 mod assignment;
 mod bad_input;
+mod bgp_attributes;
+mod bgp_bfd;
+mod bgp_configuration;
+mod bgp_metrics;
+mod bgp_reach;
+mod bgp_restart;
+mod bgp_selectors;
+mod bgp_services;
+mod bgp_sessions;
+mod bgp_status;
+mod bgp_unnumbered;
+mod bgp_weights;
 mod claims;
 mod coexistence;
 mod configuration_state;

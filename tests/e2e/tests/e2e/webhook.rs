@@ -1,11 +1,11 @@
-//! The optional webhook: MetalLB's acceptance list, 115, 116, 119, 121 to 125, and what an operator must
+//! The optional webhook: MetalLB's acceptance list, 115, 116, 119 to 125, and what an operator must
 //! be able to rely on: nothing is refused because of something else, and nothing depends on it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use ferrolb_e2e::{Cluster, eventually, pool_yaml, say, service_yaml};
+use ferrolb_e2e::{Cluster, eventually, on_nodes, pool_yaml, say, service_yaml};
 use serde_json::Value;
 
 const IN_FERROLB: [&str; 2] = ["-n", "ferrolb-system"];
@@ -154,7 +154,7 @@ fn a_write_that_makes_no_sense_with_what_is_there_is_denied_and_nothing_else_is(
     let behaviours: [Behaviour; 7] = [
         ("115: overlapping pools", overlapping_pools_are_denied),
         ("116: aggregation", an_aggregation_length_shorter_than_the_pool_is_denied),
-        ("119: peers", a_second_peer_of_the_same_address_is_denied),
+        ("119, 120: peers", a_second_peer_of_the_same_address_is_denied_unless_no_node_has_both),
         ("121, 122: communities", an_invalid_community_is_denied_on_create_and_on_update),
         ("123: aliases", an_alias_that_is_defined_already_is_denied),
         ("124: profiles", a_profile_in_use_cannot_be_deleted),
@@ -187,15 +187,17 @@ fn an_aggregation_length_shorter_than_the_pool_is_denied(webhook: &Webhook) {
     webhook.cluster.apply(&advertisement(28));
 }
 
-/// Number 119; 118 is the definition's.
-fn a_second_peer_of_the_same_address_is_denied(webhook: &Webhook) {
-    let peer = |name: &str, address: &str| {
-        let spec = format!("{{myASN: 64500, peerASN: 64501, peerAddress: {address}}}");
+/// Numbers 119 and 120; 118 is the definition's.
+fn a_second_peer_of_the_same_address_is_denied_unless_no_node_has_both(webhook: &Webhook) {
+    let peer = |name: &str, nodes: &[&str]| {
+        let nodes = on_nodes(nodes);
+        let spec = format!("{{myASN: 64500, peerASN: 64501, peerAddress: 10.200.200.1, {nodes}}}");
         object("BGPPeer", &format!("metallb-system/{name}"), &spec)
     };
-    webhook.cluster.apply(&peer("one", "10.200.200.1"));
-    webhook.wait_denied(&peer("two", "10.200.200.1"), "peer 10.200.200.1 already exists");
-    webhook.cluster.apply(&peer("two", "10.200.200.2"));
+    webhook.cluster.apply(&peer("one", &["master", "worker1"]));
+    let overlapping = peer("two", &["worker1", "worker2"]);
+    webhook.wait_denied(&overlapping, "peer 10.200.200.1 already exists");
+    webhook.cluster.apply(&peer("two", &["worker2"]));
 }
 
 /// Numbers 121 and 122: the definition's rules are asked before the webhook is.
