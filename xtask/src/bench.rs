@@ -12,9 +12,11 @@ use clap::Args;
 use crate::workspace;
 
 mod allocation;
+mod bgp;
 mod failover;
 mod lab;
 mod liveness;
+mod load;
 mod machine;
 mod peer;
 mod proc;
@@ -42,7 +44,7 @@ struct Benchmark {
     versions: fn() -> Versions,
 }
 
-const BENCHMARKS: [Benchmark; 5] = [
+const BENCHMARKS: [Benchmark; 6] = [
     Benchmark {
         name: "lab",
         about: "how long the lab takes to come up, to be reset and to go",
@@ -54,6 +56,12 @@ const BENCHMARKS: [Benchmark; 5] = [
         about: "addresses for 5,000 Services, a restart and a lost pool: MetalLB's controller and ours",
         run: allocation::run,
         versions: allocation::versions,
+    },
+    Benchmark {
+        name: "bgp",
+        about: "routes told and changed, BFD, memory and processor: FRR, BIRD, GoBGP, MetalLB and ours",
+        run: bgp::run,
+        versions: bgp::versions,
     },
     Benchmark {
         name: "failover",

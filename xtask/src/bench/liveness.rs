@@ -3,7 +3,6 @@
 //!
 //! Cluster, faults and client are those of `failover`.
 
-mod load;
 mod pauses;
 mod speakers;
 
@@ -13,8 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::failover::{self, ARP_GAP, Column, Contender, Counted, GAP, InCluster, PAUSE, Scenario, Stage};
+use super::load::Load;
 use super::{Goal, Row, Summary};
-use load::Load;
 use pauses::Pauses;
 use speakers::Counters;
 

@@ -73,6 +73,31 @@ impl Peer {
         Ok(PathBuf::from(found.trim()))
     }
 
+    /// Builds a program that uses packages which only the module itself may: `source` is put beside them
+    /// as package `name`, in a copy of the module. Go's own cache has what has not changed.
+    ///
+    /// # Errors
+    /// When there is no Go toolchain, or it does not compile.
+    pub(super) fn build_inside(&self, name: &str, source: &str, program: &Path) -> Result<()> {
+        let original = self.source()?;
+        let directory = workspace::cache()?.join("peers").join(self.name).join(name);
+        let copy = directory.join("module");
+        fs::create_dir_all(copy.join(name))
+            .with_context(|| format!("could not create {}", copy.display()))?;
+        for part in INSIDE {
+            let mut cp = Command::new("cp");
+            cp.args(["--recursive", "--force", "--no-preserve=mode"]).arg(original.join(part)).arg(&copy);
+            process::run(&mut cp)?;
+        }
+        fs::write(copy.join(name).join("main.go"), source)?;
+        let replaced = format!("{}\nreplace {} => ./module\n", self.go_mod, self.module);
+        fs::write(directory.join("go.mod"), replaced)?;
+        fs::write(directory.join("go.sum"), self.go_sum)?;
+        let program = program.to_str().context("a path of ours is no text")?;
+        let package = format!("{}/{name}", self.module);
+        process::run(&mut go(&directory, ["build", "-mod=readonly", "-trimpath", "-o", program, &package]))
+    }
+
     fn build(&self, directory: &Path) -> Result<()> {
         println!("building {} {}: once, about 3 minutes on 2 processors", self.name, self.version());
         fs::create_dir_all(directory).with_context(|| format!("could not create {}", directory.display()))?;
@@ -90,6 +115,9 @@ impl Peer {
         format!("{:016x}", hasher.finish())
     }
 }
+
+/// What packages of a module's own need of it.
+const INSIDE: [&str; 3] = ["go.mod", "api", "internal"];
 
 /// Go in the module in `directory`, whatever the user's own settings are.
 fn go<const N: usize>(directory: &Path, arguments: [&str; N]) -> Command {
