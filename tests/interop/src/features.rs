@@ -74,7 +74,7 @@ pub const FEATURES: [Feature; 18] = [
     Feature::new("eBGP over IPv6, both families", None, OVER_IPV6, sessions::external),
     Feature::new("iBGP, LOCAL_PREF", None, INTERNAL, sessions::internal),
     Feature::new("four-octet AS number", None, WIDE, sessions::external),
-    Feature::new("TCP-MD5", None, SIGNED, sessions::signed),
+    Feature::new("TCP-MD5", Some(Need::SignedListener), SIGNED, sessions::signed),
     Feature::new("communities, large communities", None, Terms::EXTERNAL, routes::communities),
     Feature::new("1,000 prefixes and their withdrawal", None, Terms::EXTERNAL, routes::thousand),
     Feature::new("the router's UPDATEs", None, Terms::EXTERNAL, routes::heard),

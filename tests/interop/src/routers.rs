@@ -41,6 +41,8 @@ pub enum Kind {
 /// What a feature needs a router to be able to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
+    /// To be connected to with a key: RFC 2385.
+    SignedListener,
     /// To ask for routes again: RFC 2918.
     AskForRoutes,
     /// To keep routes while this side restarts: RFC 4724 §4.2.
@@ -136,6 +138,7 @@ impl Kind {
     #[must_use]
     pub const fn lacks(self, need: Need) -> Option<&'static str> {
         match (self, need) {
+            (Self::Openbgpd, Need::SignedListener) => Some("gives its listener no key on Linux"),
             (Self::Gobgp, Need::AskForRoutes) => Some("keeps what it was told, and asks for nothing again"),
             (Self::Exabgp, Need::KeepRoutes) => Some("keeps no table"),
             (Self::Exabgp, Need::ReadShutdown) => {
@@ -146,6 +149,7 @@ impl Kind {
             }
             (Self::Bird, Need::BfdAdminDown) => Some("falls silent instead of saying AdminDown"),
             (Self::Frr, _)
+            | (Self::Bird | Self::Gobgp | Self::Exabgp, Need::SignedListener)
             | (Self::Bird, Need::AskForRoutes | Need::KeepRoutes | Need::ReadShutdown | Need::Bfd)
             | (Self::Gobgp, Need::KeepRoutes | Need::ReadShutdown)
             | (Self::Exabgp, Need::AskForRoutes)

@@ -69,6 +69,7 @@ fn configuration(terms: &Terms) -> String {
     format!(
         "router bgp {ROUTER_ASN}\n \
          bgp router-id {ROUTER_V4}\n \
+         bgp log-neighbor-changes\n \
          no bgp ebgp-requires-policy\n \
          no bgp network import-check\n \
          no bgp default ipv4-unicast\n \
