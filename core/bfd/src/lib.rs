@@ -19,7 +19,8 @@
 //!
 //! # AdminDown is no failure
 //! That a peer's operator took BFD away says nothing about the path (RFC 5882 §3.2). It is told
-//! as [`DownReason::NeighborAdminDown`], for which [`DownReason::is_failure`] is false.
+//! as [`DownReason::NeighborAdminDown`], for which [`DownReason::is_failure`] is false. So is a Down for which
+//! the peer blames this side, which has said nothing of the kind ([`DownReason::NeighborReset`]).
 //!
 //! # When the driver is late
 //! It hands in the packets that have come before it calls [`Engine::handle_timeout`]: a session

@@ -105,6 +105,8 @@ pub struct BfdView {
     pub remote_state: String,
     /// How often it has left Up.
     pub downs: u64,
+    /// Why it did last.
+    pub down: Option<String>,
     /// How long the router may be silent, in microseconds.
     pub detection_time_us: Option<u128>,
     /// Why it does not run.

@@ -34,6 +34,8 @@ pub enum DownReason {
         /// Why, by its own account.
         diagnostic: Diagnostic,
     },
+    /// The peer says that it was told so by this side, which has not said it: it has begun anew.
+    NeighborReset,
     /// The peer's operator holds its session down.
     NeighborAdminDown,
     /// This side's operator does.
@@ -41,21 +43,25 @@ pub enum DownReason {
 }
 
 impl DownReason {
-    /// The reason that a packet gives that takes the session down.
-    pub(super) const fn of_neighbor(packet: &Control) -> Self {
-        match packet.state {
-            State::AdminDown => Self::NeighborAdminDown,
-            State::Down | State::Init | State::Up => Self::NeighborDown { diagnostic: packet.diagnostic },
+    /// The reason that a packet gives that takes a session down that is Up.
+    pub(super) fn of_neighbor(packet: &Control) -> Self {
+        match (packet.state, packet.diagnostic) {
+            (State::AdminDown, _) => Self::NeighborAdminDown,
+            (State::Down | State::Init | State::Up, Diagnostic::NEIGHBOR_SIGNALED_SESSION_DOWN) => {
+                Self::NeighborReset
+            }
+            (State::Down | State::Init | State::Up, diagnostic) => Self::NeighborDown { diagnostic },
         }
     }
 
     /// Whether the path failed, so that whoever relies on it must act. An operator's AdminDown, on
-    /// either side, is none: RFC 5882 §3.2, §4.2.
+    /// either side, is none: RFC 5882 §3.2, §4.2. Nor is that a peer makes its session anew, as FRR 10
+    /// does when BGP comes up: nobody missed a packet.
     #[must_use]
     pub const fn is_failure(self) -> bool {
         match self {
             Self::DetectionTimeExpired | Self::EchoFailed | Self::NeighborDown { .. } => true,
-            Self::NeighborAdminDown | Self::AdminDown => false,
+            Self::NeighborReset | Self::NeighborAdminDown | Self::AdminDown => false,
         }
     }
 
@@ -66,6 +72,7 @@ impl DownReason {
             Self::DetectionTimeExpired => "detection_time_expired",
             Self::EchoFailed => "echo_failed",
             Self::NeighborDown { .. } => "neighbor_down",
+            Self::NeighborReset => "neighbor_reset",
             Self::NeighborAdminDown => "neighbor_admin_down",
             Self::AdminDown => "admin_down",
         }

@@ -78,11 +78,12 @@ const RETURNED: &str = "returned";
 const LOOPED_BACK: &str = "looped_back";
 
 /// Where a session can go, and why.
-const TRANSITIONS: [(&str, &str); 6] = [
+const TRANSITIONS: [(&str, &str); 7] = [
     ("up", ""),
     ("down", DownReason::DetectionTimeExpired.reason()),
     ("down", DownReason::EchoFailed.reason()),
     ("down", DownReason::NeighborDown { diagnostic: Diagnostic::NONE }.reason()),
+    ("down", DownReason::NeighborReset.reason()),
     ("down", DownReason::NeighborAdminDown.reason()),
     ("down", DownReason::AdminDown.reason()),
 ];

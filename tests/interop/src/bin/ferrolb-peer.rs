@@ -202,11 +202,12 @@ fn route(description: &RouteDescription) -> Result<(IpPrefix, Arc<Route>)> {
 }
 
 /// What a BFD session says to BGP: RFC 5882 §4.2.
-const fn bfd_state(status: &SessionStatus) -> BfdState {
+fn bfd_state(status: &SessionStatus) -> BfdState {
+    let has_failed = status.down.is_none_or(|why| why.is_failure());
     match (status.state, status.remote_state) {
         (State::Up, _) => BfdState::Up,
-        (State::AdminDown, _) | (State::Down | State::Init, State::AdminDown) => BfdState::AdminDown,
-        (State::Down | State::Init, State::Down | State::Init | State::Up) => BfdState::Down,
+        (State::Down | State::Init, State::Down | State::Init | State::Up) if has_failed => BfdState::Down,
+        (State::Down | State::Init | State::AdminDown, _) => BfdState::AdminDown,
     }
 }
 
@@ -231,6 +232,7 @@ fn view(status: &PeerStatus, bfd: Option<&SessionStatus>) -> View {
             state: format!("{:?}", status.state),
             remote_state: format!("{:?}", status.remote_state),
             downs: status.counts.downs,
+            down: status.down.map(|why| why.reason().to_owned()),
             detection_time_us: status.detection_time.map(|time| time.as_micros()),
             error: status.error.as_ref().map(ToString::to_string),
         }),

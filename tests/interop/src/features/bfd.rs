@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use super::endings::TEXT;
 use crate::pair::{ESTABLISHED, PREFIXES, Pair};
 use crate::wait::{throughout, until};
-use crate::{Command, View};
+use crate::{BfdView, Command, View};
 
 /// For how long BFD must stay up: forty Detection Times at 3 x 50 ms.
 const CALM: Duration = Duration::from_secs(6);
@@ -16,10 +16,14 @@ const CALM: Duration = Duration::from_secs(6);
 /// time of 9 s.
 const DOWN_MAX: Duration = Duration::from_secs(3);
 
+/// Why a session is down that the router has made anew.
+const RESET: &str = "neighbor_reset";
+
 /// The UDP port of BFD over one hop: RFC 5881 §4.
 const PORT: u16 = 3784;
 
-/// BFD comes up on both sides with what both are configured with, and does not flap.
+/// BFD comes up on both sides with what both are configured with, and does not flap. FRR 10 makes its session
+/// anew when BGP comes up, once, which ends no BGP session.
 pub(super) fn stays_up(pair: &mut Pair) -> Result<()> {
     comes_up(pair)?;
     let timing = pair.description().bfd.context("the terms have BFD")?;
@@ -29,7 +33,8 @@ pub(super) fn stays_up(pair: &mut Pair) -> Result<()> {
     pair.speaker.wait("the Detection Time of the configuration", agreed)?;
     throughout("BFD is up, by the router", CALM, || pair.router.is_bfd_up(&pair.stage), |is_up| *is_up)?;
     let view = pair.speaker.view();
-    let is_calm = is_up(&view) && view.bfd.as_ref().is_some_and(|bfd| bfd.downs == 0);
+    let is_calm = |bfd: &BfdView| bfd.downs == 0 || (bfd.downs == 1 && bfd.down.as_deref() == Some(RESET));
+    let is_calm = is_up(&view) && view.bfd.as_ref().is_some_and(is_calm);
     ensure!(is_calm && view.established == 1, "something flapped: {view:?}");
     Ok(())
 }

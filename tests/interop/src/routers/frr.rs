@@ -31,6 +31,8 @@ impl Frr {
         stage.write("vtysh.conf", "")?;
         // They run as a user of their own.
         stage.ask("chown", &["-R", "frr:frr", &stage.inside("").display().to_string()])?;
+        // Later versions have no such socket.
+        let has_control = stage.ask(&format!("{DIRECTORY}/bfdd"), &["--help"])?.contains("--bfdctl");
         let mut daemons = Vec::new();
         for (daemon, socket) in [("zebra", "zserv.api"), ("bfdd", "bfdd.vty"), ("bgpd", "bgpd.vty")] {
             let directory = stage.inside("");
@@ -40,7 +42,7 @@ impl Frr {
             command.arg("--pid_file").arg(stage.inside(&format!("{daemon}.pid")));
             command.arg("--config_file").arg(stage.inside(&format!("{daemon}.conf")));
             command.args(["--vty_port", "0", "--log", "stdout"]);
-            if daemon == "bfdd" {
+            if daemon == "bfdd" && has_control {
                 command.arg("--bfdctl").arg(stage.inside("bfdd.sock"));
             }
             daemons.push(stage.start(&mut command, &format!("{daemon}.log"))?);
@@ -75,12 +77,14 @@ fn configuration(terms: &Terms) -> String {
          no bgp default ipv4-unicast\n \
          neighbor {neighbor} remote-as {}\n \
          neighbor {neighbor} timers {} {HOLD_TIME}\n \
-         neighbor {neighbor} timers connect 1\n\
+         neighbor {neighbor} timers connect 1\n \
+         neighbor {neighbor} update-source {}\n\
          {password}{bfd} \
          address-family ipv4 unicast\n  neighbor {neighbor} activate\n  network {v4}\n exit-address-family\n \
          address-family ipv6 unicast\n  neighbor {neighbor} activate\n  network {v6}\n exit-address-family\n",
         terms.speaker_asn,
         HOLD_TIME / 3,
+        terms.address(Host::Router),
     )
 }
 

@@ -83,11 +83,29 @@ fn a_peer_that_goes_down_gives_its_reason() {
 }
 
 #[test]
+fn a_peer_that_begins_anew_has_not_failed_and_one_that_was_told_so_is_another_matter() {
+    let anew = Control { diagnostic: Diagnostic::NEIGHBOR_SIGNALED_SESSION_DOWN, ..packet(State::Down) };
+    let mut session = up_session(Config::default());
+    tell(&mut session, anew, at(100));
+    let Some(Event::Down { why, .. }) = session.poll_event() else { panic!("it is down") };
+    assert_eq!((why, why.is_failure()), (DownReason::NeighborReset, false));
+    // This side did say it: what took the session down was this side's to tell before.
+    let mut session = up_session(Config::default());
+    let due = session.detection_due().unwrap();
+    run(&mut session, due);
+    let Some(Event::Down { why, .. }) = session.poll_event() else { panic!("it is down") };
+    assert!(why.is_failure());
+    tell(&mut session, anew, due + TICK);
+    assert_eq!(session.poll_event(), None);
+}
+
+#[test]
 fn each_reason_has_a_name_of_its_own() {
     let names = [
         DownReason::DetectionTimeExpired,
         DownReason::EchoFailed,
         DownReason::NeighborDown { diagnostic: Diagnostic::NONE },
+        DownReason::NeighborReset,
         DownReason::NeighborAdminDown,
         DownReason::AdminDown,
     ]
