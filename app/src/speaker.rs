@@ -100,6 +100,8 @@ pub async fn run(config: SpeakerConfig) -> anyhow::Result<()> {
     let (mut speaker, events) = Speaker::start(parts, keys, legacy).await?;
     let inspected = inspect::serve(speaker.inspector(), inspection::NAME.to_owned());
     let mut inputs = Inputs { events, key_file, successors, patience: Patience::Running };
+    // The sessions that were handed over and the first plan are the drivers'. Whether routers answer is no
+    // condition: one that is down would keep a rollout waiting for ever.
     announcing.set(true);
     tracing::info!(node = config.node_name, "the speaker takes part");
     let end = loop {

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use ferrolb_bgp::{MessageCounts, State, Status, Transport};
-use ferrolb_peering::bfd::{SessionPath, SessionStatus};
+use ferrolb_peering::bfd::SessionStatus;
 use ferrolb_telemetry::Registry;
 use ferrolb_vocab::InterfaceName;
 use ferrolb_wire::bfd::State as PathState;
@@ -78,7 +78,7 @@ impl MetalLbMetrics {
         self.updates.clear();
         self.bgp.iter().chain(&self.bfd).for_each(Family::clear);
         peering.for_each_session(|transport, status| self.show_session(transport, status));
-        peering.for_each_path(|path, status| self.show_path(path, status));
+        peering.for_each_path(|transport, status| self.show_path(transport, status));
     }
 
     fn show_session(&self, Transport { remote, interface, .. }: &Transport, status: &Status) {
@@ -89,8 +89,8 @@ impl MetalLbMetrics {
         self.updates.get_or_create(&labels).inc_by(status.sent.update);
     }
 
-    fn show_path(&self, path: &SessionPath, status: &SessionStatus) {
-        let labels = labels(path.peer.to_string(), path.interface.as_ref());
+    fn show_path(&self, Transport { remote, interface, .. }: &Transport, status: &SessionStatus) {
+        let labels = labels(remote.ip().to_string(), interface.as_ref());
         for (family, value) in self.bfd.iter().zip(bfd_values(status)) {
             family.get_or_create(&labels).set(i64::try_from(value).unwrap_or(i64::MAX));
         }

@@ -10,7 +10,7 @@
 //!
 //! # Layout
 //! `sought` is what a peer's object means to the drivers, with `host` for what is the node's, and `tables`
-//! what the peer is told; `restart` is what a former life left to peers; `status` is how a session is said to be.
+//! what the peer is told; `restart` is what a former life left; `status` is how a session is said to be.
 
 mod host;
 mod restart;
@@ -100,6 +100,7 @@ impl Peering {
         bfd_sessions: &[String],
     ) -> anyhow::Result<(Self, PeeringEvents)> {
         let bfd = bfd::resume(BfdConfig::default(), bfd_metrics, bfd_sessions)?;
+        let former_life = FormerLife::of_this_node(&bgp_sessions);
         let bgp = bgp::resume(bgp_metrics, bgp_sessions)?;
         let now = clock::now();
         let recorder = bgp.handle.inspector().recorder().clone();
@@ -111,7 +112,7 @@ impl Peering {
             peers: BTreeMap::new(),
             known: watch::Sender::default(),
             tables: Tables::default(),
-            former_life: FormerLife::of_this_node(),
+            former_life,
             lost: BTreeSet::new(),
             wanted: BTreeMap::new(),
             clock: WallClock::new(now, Timestamp::now()),
@@ -154,6 +155,10 @@ impl Peering {
     /// Has the drivers do what is planned on this host.
     pub(super) fn follow(&mut self, planned: &Sessions, host: &Host<'_>) {
         self.former_life.note_peers(planned.peers.keys().cloned().collect());
+        let mut routers = self.former_life.take_routers(host.links);
+        // Who has been heard by now is the one.
+        routers.extend(host.routers.clone());
+        let host = &Host { routers: &routers, ..*host };
         let peer = |(name, session): (&ObjectName, &ferrolb_plan::bgp::Session)| {
             let table = self.tables.table(&session.routes, transitivity(&session.peer));
             let before = self.peers.get(name).and_then(|peer| Some(&peer.as_ref().ok()?.sought));
@@ -277,10 +282,14 @@ impl Peering {
         }
     }
 
-    /// Hands on how each path is that BFD watches.
-    pub(super) fn for_each_path(&self, show: impl Fn(&SessionPath, &SessionStatus)) {
+    /// Hands on how the path to each BGP peer is that BFD watches.
+    pub(super) fn for_each_path(&self, show: impl Fn(&Transport, &SessionStatus)) {
         let paths = Arc::clone(&self.bfd_view.borrow().sessions);
-        paths.iter().for_each(|(path, status)| show(path, status));
+        for Peer { sought: Sought { config, bfd, .. }, .. } in self.peers.values().flatten() {
+            if let Some(status) = bfd.as_ref().and_then(|(path, _)| paths.get(path)) {
+                show(&config.transport, status);
+            }
+        }
     }
 
     /// What there is to say of BFD on this node as a whole, if it is used.

@@ -40,7 +40,7 @@ struct Head {
 #[cfg_attr(test, derive(serde::Deserialize))]
 #[serde(rename_all = "camelCase")]
 struct Line {
-    /// When, in nanoseconds since the speaker's clock began.
+    /// When, in nanoseconds since the node was started.
     monotonic_nanos: u64,
     /// The same on the wall's clock as it goes now: RFC 3339.
     wall: String,

@@ -1,14 +1,19 @@
-//! What the speaker before this one may have left to its peers: RFC 4724 §4.1.
+//! What the speaker before this one may have left to its peers (RFC 4724 §4.1), and what it has found out.
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::mem;
+use std::net::{SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
-use ferrolb_vocab::ObjectName;
+use ferrolb_link::Routers;
+use ferrolb_peering::bgp::HandedOver;
+use ferrolb_vocab::{Link, ObjectName};
 
 use super::sought::RESTART_TIME;
 
-/// The node's speaker before this process, of which nothing is known but that there may have been one.
+/// The node's speaker before this process, of which nothing is known but that there may have been one, and
+/// whom it was connected to if it has handed that over.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FormerLife {
     /// Whether the node forwards as it did then. A peer keeps routes for the Restart Time: if the node has
@@ -16,13 +21,22 @@ pub(super) struct FormerLife {
     pub(super) forwards: bool,
     /// The peers that may have routes of it: those of the first plan, as long as they are planned.
     peers: Option<BTreeSet<ObjectName>>,
+    /// The link-local addresses that its sessions are with, each with the index of its link. Whom it heard
+    /// there does not advertise itself once more for this process before the first plan.
+    pub(super) neighbors: Vec<SocketAddrV6>,
 }
 
 impl FormerLife {
-    pub(super) fn of_this_node() -> Self {
+    /// The one that has handed over these `sessions`.
+    pub(super) fn of_this_node(sessions: &[HandedOver]) -> Self {
         let restart_time = Duration::from_secs(RESTART_TIME.into());
         let uptime = fs::read_to_string(UPTIME).ok().and_then(|text| parse(&text));
-        Self { forwards: uptime.is_some_and(|uptime| uptime > restart_time), peers: None }
+        let remote = |session: &HandedOver| session.stream.peer_addr().ok();
+        Self {
+            forwards: uptime.is_some_and(|uptime| uptime > restart_time),
+            peers: None,
+            neighbors: sessions.iter().filter_map(remote).filter_map(link_local).collect(),
+        }
     }
 
     /// Takes note of the peers of a plan. One that was left knows that its routes are gone.
@@ -33,9 +47,26 @@ impl FormerLife {
         });
     }
 
+    /// The routers behind `links` that it was connected to. They are told once: a peer that was found by it
+    /// stays as long as no other router is heard.
+    pub(super) fn take_routers(&mut self, links: &[Link]) -> Routers {
+        let router = |neighbor: SocketAddrV6| {
+            let link = links.iter().find(|link| link.index == neighbor.scope_id())?;
+            Some((link.name.clone(), *neighbor.ip()))
+        };
+        mem::take(&mut self.neighbors).into_iter().filter_map(router).collect()
+    }
+
     /// Whether the peer may have routes of it.
     pub(super) fn knew(&self, peer: &ObjectName) -> bool {
         self.peers.as_ref().is_some_and(|peers| peers.contains(peer))
+    }
+}
+
+fn link_local(remote: SocketAddr) -> Option<SocketAddrV6> {
+    match remote {
+        SocketAddr::V6(remote) => remote.ip().is_unicast_link_local().then_some(remote),
+        SocketAddr::V4(_) => None,
     }
 }
 
@@ -63,6 +94,24 @@ mod tests {
         life.note_peers([other.clone()].into());
         life.note_peers(both());
         assert!(!life.knew(&one));
+    }
+
+    #[test]
+    fn who_was_connected_to_over_a_link_is_the_router_behind_it_at_first() {
+        let links = [Link {
+            index: 9,
+            name: "eth1".into(),
+            mac: None,
+            flags: BTreeSet::new(),
+            addresses: Vec::new(),
+        }];
+        let remotes = ["[fe80::fe%9]:179", "[fe80::fd%8]:179", "[2001:db8::1]:179", "192.0.2.1:179"];
+        let remotes = remotes.map(|text| text.parse().unwrap());
+        let neighbors = remotes.into_iter().filter_map(link_local).collect();
+        let mut life = FormerLife { neighbors, ..FormerLife::default() };
+        let router = ("eth1".into(), "fe80::fe".parse().unwrap());
+        assert_eq!(life.take_routers(&links), [router].into(), "link 8 is gone");
+        assert_eq!(life.take_routers(&links), Routers::new());
     }
 
     #[test]

@@ -28,9 +28,11 @@ impl WallClock {
         Self { instant, timestamp }
     }
 
-    /// A time as objects have it, in whole seconds.
+    /// A time as objects have it, in whole seconds. A session that was taken over began before the point.
     pub(in crate::speaker) fn time(&self, at: Instant) -> Time {
-        let time = self.timestamp.checked_add(at.saturating_since(self.instant)).unwrap_or(self.timestamp);
+        let (later, earlier) = (at.saturating_since(self.instant), self.instant.saturating_since(at));
+        let time = self.timestamp.checked_add(later).and_then(|time| time.checked_sub(earlier));
+        let time = time.unwrap_or(self.timestamp);
         Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
     }
 }

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 mod field_changes;
+mod resuming;
 
 /// Beyond any time that the drivers may take on a busy machine, so that a hanging test ends.
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -24,7 +24,7 @@ fn wait_all(cluster: &Cluster, router: &Router) {
 }
 
 /// Restarts every speaker, as an upgrade does.
-fn roll(cluster: &Cluster) {
+pub(crate) fn roll(cluster: &Cluster) {
     let daemonset = ["daemonset/speaker", "-n", "ferrolb-system"];
     cluster.kubectl(&[&["rollout", "restart"], &daemonset[..]].concat());
     cluster.kubectl(&[&["rollout", "status"], &daemonset[..], &["--timeout=120s"]].concat());
@@ -77,4 +77,5 @@ fn nobody_notices_that_every_speaker_is_replaced() {
     let (cluster, router) = with_web("");
     nobody_notices(&cluster, || roll(&cluster));
     wait_all(&cluster, &router);
+    router.assert_never_dropped(&cluster.all_node_addresses());
 }

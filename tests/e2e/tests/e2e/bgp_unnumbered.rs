@@ -11,6 +11,8 @@ use ferrolb_e2e::bgp::{
 use ferrolb_e2e::{Cluster, Router, eventually, say};
 use serde_json::Value;
 
+use crate::bgp_restart::roll;
+
 /// The node with the cable.
 const NODE: &str = "worker1";
 /// The cable's end there.
@@ -155,6 +157,12 @@ fn a_router_behind_an_interface_is_found_and_routes_both_families_with_and_witho
         if seen["status"] == "up" { Ok(()) } else { Err(format!("{seen:#}")) }
     });
     wait_reached(&cluster, &router, &next_hop);
+
+    let dropped = || router.neighbor(LEAF)["connectionsDropped"].clone();
+    let before = dropped();
+    roll(&cluster);
+    wait_reached(&cluster, &router, &next_hop);
+    assert_eq!(dropped(), before, "the next speaker goes on with the session");
 
     cable.set_carrier(false);
     wait_session(&cluster, "the link is down", |session| session["reason"] == "LinkDown");

@@ -131,6 +131,16 @@ fn a_session_tells_all_that_was_agreed_on_and_told() {
 }
 
 #[test]
+fn what_began_before_the_process_is_told_as_that() {
+    let mut peer = up();
+    peer.session.since = Some(at(3));
+    let path = SessionStatus { up_since: Some(at(4)), ..path(bfd::State::Up) };
+    let status = session(Some(&peer), Some(&path), &clock());
+    let told = [status.since, status.bfd.unwrap().since].map(|since| since.unwrap().0.to_string());
+    assert_eq!(told, ["2026-11-20T19:59:53Z", "2026-11-20T19:59:54Z"]);
+}
+
+#[test]
 fn why_there_is_no_session_is_what_the_system_says_and_else_what_ended_the_last() {
     let reason = |peer: &PeerStatus| session(Some(peer), None, &clock()).reason;
     assert_eq!(reason(&down()), None, "it was never tried");

@@ -1,7 +1,10 @@
 //! One driver ends, and another goes on with its sessions.
 
 use super::*;
+use crate::handover::{Handover, Legacy, Predecessor};
 use ferrolb_wire::bgp::keepalive;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
 
 impl Speaker {
     /// With the sessions of another.
@@ -52,6 +55,43 @@ async fn a_router_has_one_connection_and_hears_nothing_of_the_change() {
         drop(session);
     };
     tokio::join!(handle.leave(None), last);
+}
+
+/// The sessions as another process gets them.
+async fn passed_on(bgp: Vec<HandedOver>) -> Vec<HandedOver> {
+    let name = format!("ferrolb/test/{}/signed", std::process::id());
+    let mut handover = Handover::listen(&name).unwrap();
+    let taken = tokio::spawn(Predecessor::meet(&name).unwrap().expect("it is there").take());
+    handover.asked().await.give(Legacy { bgp, ..Legacy::default() }).await.unwrap();
+    taken.await.unwrap().unwrap().bgp
+}
+
+#[tokio::test]
+async fn a_signed_session_goes_on_signed_and_with_another_key() {
+    let keyed = |peer: &WantedPeer, key: &[u8]| {
+        let options = TransportOptions { password: Some(Password::new(key)), ..peer.options.clone() };
+        WantedPeer { options, ..peer.clone() }
+    };
+    let router = Router::listen().await;
+    router.sign(IpAddr::V4(Ipv4Addr::LOCALHOST), &Password::new(b"one"));
+    let peer = wanted(router.address());
+    let mut speaker = Speaker::start(&keyed(&peer, b"one"));
+    let mut session = router.establish().await;
+    assert_eq!(session.next_update().await, end_of_rib());
+    speaker.comes_up("tor").await;
+    let sessions = passed_on(speaker.hand_over().await).await;
+    // The system signs what goes on, before anybody knows the key.
+    (&sessions[0].stream).write_all(&keepalive()).unwrap();
+    assert_eq!(session.next().await, Some(Message::Keepalive));
+
+    let mut next = Speaker::resume(sessions);
+    next.want([("tor", &telling(&keyed(&peer, b"one"), [("198.51.100.1/32", 1)]))]);
+    assert_eq!(session.next_update().await, announces("198.51.100.1/32", 1));
+    assert_eq!(session.next_update().await, end_of_rib());
+    session.sign(Some(&Password::new(b"other")));
+    next.want([("tor", &telling(&keyed(&peer, b"other"), [("198.51.100.1/32", 2)]))]);
+    assert_eq!(session.next_update().await, announces("198.51.100.1/32", 2));
+    assert_eq!(next.comes_up("tor").await.session.established, 1);
 }
 
 #[tokio::test]
