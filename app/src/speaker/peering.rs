@@ -64,8 +64,9 @@ pub(super) struct Peering {
     former_life: FormerLife,
     /// Paths that BFD has lost, which BGP may not know yet. Only the last of what it is asked for counts.
     lost: BTreeSet<SessionPath>,
-    /// What BGP was asked for last.
-    wanted: BTreeMap<ObjectName, WantedPeer>,
+    /// What BGP was asked for last. That there is no peer is to be said too: until BGP is asked for the
+    /// first time, it keeps the sessions of the speaker before this one.
+    wanted: Option<BTreeMap<ObjectName, WantedPeer>>,
     clock: WallClock,
     statuses: BTreeMap<ObjectName, BgpSessionStatus>,
     /// When the statuses followed every detail last.
@@ -114,7 +115,7 @@ impl Peering {
             tables: Tables::default(),
             former_life,
             lost: BTreeSet::new(),
-            wanted: BTreeMap::new(),
+            wanted: None,
             clock: WallClock::new(now, Timestamp::now()),
             statuses: BTreeMap::new(),
             detailed: now,
@@ -236,9 +237,9 @@ impl Peering {
         let wanted: BTreeMap<_, _> =
             peers.map(|(name, peer)| (name.clone(), peer.wanted(state(peer)))).collect();
         self.lost = lost;
-        if self.wanted != wanted {
+        if self.wanted.as_ref() != Some(&wanted) {
             self.bgp.set_peers(wanted.clone());
-            self.wanted = wanted;
+            self.wanted = Some(wanted);
         }
     }
 
@@ -275,7 +276,7 @@ impl Peering {
     /// Hands on how each session with a BGP peer is.
     pub(super) fn for_each_session(&self, show: impl Fn(&Transport, &Status)) {
         let heard = Arc::clone(&self.bgp_view.borrow().peers);
-        for (name, peer) in &self.wanted {
+        for (name, peer) in self.wanted.iter().flatten() {
             if let Some(status) = heard.get(name) {
                 show(&peer.config.transport, &status.session);
             }

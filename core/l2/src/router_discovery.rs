@@ -31,6 +31,10 @@ pub const ADVERTISEMENT_DELAY_MIN: Duration = Duration::from_secs(3);
 /// by its own word, and three times the advertisement interval at least.
 pub const ROUTER_TIME_MIN: Duration = Duration::from_secs(30);
 
+/// And no longer than this, the Router Lifetime of a router that is told nothing else (RFC 4861 §6.2.1): who
+/// is heard once keeps the real router away for half an hour, and not for 18 hours as the field could say.
+pub const ROUTER_TIME_MAX: Duration = Duration::from_secs(1_800);
+
 /// How often an unknown router is asked for, `MAX_RTR_SOLICITATIONS` of RFC 4861 §10; then its next
 /// advertisement is waited for.
 pub const SOLICITATIONS_MAX: u32 = 3;
@@ -126,7 +130,8 @@ impl RouterDiscovery {
             return;
         }
         let lifetime = Duration::from_secs(advertisement.router_lifetime.into());
-        self.router = Some(Heard { address: source, until: now + lifetime.max(ROUTER_TIME_MIN) });
+        let time = lifetime.clamp(ROUTER_TIME_MIN, ROUTER_TIME_MAX);
+        self.router = Some(Heard { address: source, until: now + time });
         self.other = self.other.filter(|other| *other != source);
         self.solicit = None;
     }
@@ -253,9 +258,13 @@ mod tests {
     #[test]
     fn the_first_router_is_the_one_until_its_time_is_over_and_another_is_told_of() {
         // Lifetime; when the other is heard; whether it then is the one.
-        for (lifetime, second, is_replaced) in
-            [(0, 29, false), (0, 30, true), (1_800, 1_799, false), (1_800, 1_800, true)]
-        {
+        for (lifetime, second, is_replaced) in [
+            (0, 29, false),
+            (0, 30, true),
+            (1_800, 1_799, false),
+            (1_800, 1_800, true),
+            (65_535, 1_800, true),
+        ] {
             let mut discovery = discovery();
             discovery.handle_packet(&advertisement("fe80::fe", lifetime), at(0));
             assert_eq!((discovery.router(), discovery.other()), (Some(ip("fe80::fe")), None));

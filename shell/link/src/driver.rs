@@ -345,7 +345,7 @@ impl Driver {
 }
 
 /// Sleeps until `deadline`, or for ever.
-async fn sleep_to(deadline: Option<Instant>) {
+pub(crate) async fn sleep_to(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(clock::to_std(deadline).into()).await,
         None => future::pending().await,

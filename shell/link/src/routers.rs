@@ -21,9 +21,9 @@ use ferrolb_l2::router_discovery::SOLICITED_GROUP;
 use ferrolb_telemetry::{RateLimit, chain, clock};
 use ferrolb_vocab::{Instant, InterfaceName, Link, LinkFlag, MacAddr};
 use tokio::sync::watch;
-use tokio::time::sleep_until;
 use tracing::{info, warn};
 
+use crate::driver::sleep_to;
 use crate::multicast::{JoinError, Memberships};
 use crate::packet::{Frames, OpenError, PacketSocket, Received};
 
@@ -62,6 +62,8 @@ struct End {
     index: u32,
     discovery: RouterDiscovery,
     socket: PacketSocket,
+    /// Of other routers: there may be any number of them, or of whoever says so.
+    log: RateLimit,
     /// Of the group that solicitations come to.
     _memberships: Memberships,
 }
@@ -174,11 +176,12 @@ impl End {
         let mut memberships = Memberships::new(interface.clone(), index);
         memberships.set(&[SOLICITED_GROUP].into())?;
         let discovery = RouterDiscovery::new(address, mac, now);
-        Ok(Self { index, discovery, socket, _memberships: memberships })
+        let log = RateLimit::new(LOG_INTERVAL);
+        Ok(Self { index, discovery, socket, log, _memberships: memberships })
     }
 
     fn turn(&mut self, interface: &InterfaceName, buffer: &mut [u8], now: Instant) -> io::Result<()> {
-        let Self { discovery, socket, .. } = self;
+        let Self { discovery, socket, log, .. } = self;
         let before = (discovery.router(), discovery.other());
         for _ in 0..RECEIVE_BATCH {
             match socket.try_receive(buffer)? {
@@ -197,9 +200,11 @@ impl End {
         if let Some(router) = router.filter(|_| router != before.0) {
             info!(%interface, ip = %router, "the router of an unnumbered BGP peer is heard");
         }
-        if let Some(other) = other.filter(|_| other != before.1) {
+        if let Some(other) = other.filter(|_| other != before.1)
+            && let Some(suppressed) = log.admit(now)
+        {
             warn!(
-                %interface, ip = %other,
+                %interface, ip = %other, suppressed,
                 "another router is on the link of an unnumbered BGP peer; it is ignored"
             );
         }
@@ -229,14 +234,6 @@ async fn readable(ends: &BTreeMap<InterfaceName, End>) {
         false => Poll::Pending,
     })
     .await;
-}
-
-/// Sleeps until a time, or for ever.
-async fn sleep_to(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(clock::to_std(due).into()).await,
-        None => future::pending().await,
-    }
 }
 
 /// How soon a socket that was refused or has failed is opened again.

@@ -1,7 +1,6 @@
 //! From one speaker of a node to the next: what the one has, the other goes on with.
 //!
-//! The two meet at a Unix socket with an abstract name (unix(7)), which belongs to the host's
-//! network namespace as they do: no file, no mount.
+//! The two meet at a Unix socket with an abstract name.
 //!
 //! ```text
 //! successor                 predecessor
@@ -27,18 +26,17 @@ use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener as StdListener, UnixStream as StdStream};
 use std::time::Duration;
 
 use ferrolb_bgp::ParseResumptionError;
 use ferrolb_vocab::{Epoch, ObjectName};
-use nix::unistd::Uid;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 
+use crate::abstract_socket::{self, Listener};
 use crate::bgp::HandedOver;
+use descriptors::Beside;
 
 mod descriptors;
 
@@ -109,16 +107,15 @@ impl Predecessor {
     /// # Errors
     /// The socket is refused, or is another user's.
     pub fn meet(name: &str) -> Result<Option<Self>, HandoverError> {
-        let address = abstract_address(name)?;
-        let stream = match StdStream::connect_addr(&address) {
+        let stream = match abstract_socket::connect(name) {
             Ok(stream) => stream,
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Ok(None),
             Err(error) => return Err(HandoverError::Socket(error)),
         };
-        stream.set_nonblocking(true).map_err(HandoverError::Socket)?;
-        let stream = UnixStream::from_std(stream).map_err(HandoverError::Socket)?;
-        expect_own(&stream)?;
-        Ok(Some(Self { stream, name: name.to_owned() }))
+        match abstract_socket::other_user(&stream).map_err(HandoverError::Socket)? {
+            None => Ok(Some(Self { stream, name: name.to_owned() })),
+            Some(user) => Err(HandoverError::Stranger(user)),
+        }
     }
 
     /// Takes over: when this returns, the predecessor has stopped.
@@ -141,8 +138,8 @@ impl Predecessor {
 #[derive(Debug, Default)]
 struct Answer {
     octets: Vec<u8>,
-    /// In the order of the lines that they came with.
-    connections: Vec<OwnedFd>,
+    /// In the order of the lines that they came with; `None` in the place of one that could not be taken.
+    connections: Vec<Option<OwnedFd>>,
 }
 
 async fn ask(mut stream: UnixStream, request: Request) -> Result<Answer, HandoverError> {
@@ -160,9 +157,11 @@ impl Answer {
         let mut answer = Self::default();
         let mut buffer = vec![0; READ_LENGTH];
         loop {
-            let (length, connection) = descriptors::receive(stream, &mut buffer).await?;
+            let (length, beside) = descriptors::receive(stream, &mut buffer).await?;
             answer.octets.extend_from_slice(buffer.get(..length).unwrap_or_default());
-            answer.connections.extend(connection);
+            if let Beside::Descriptor(connection) = beside {
+                answer.connections.push(connection);
+            }
             let is_too_much = answer.octets.len() > ANSWER_MAX || answer.connections.len() > SESSIONS_MAX;
             if length == 0 || is_too_much {
                 return Ok(answer);
@@ -177,7 +176,7 @@ impl Answer {
         let mut legacy = Legacy::default();
         for line in body.lines() {
             match line.split_once(' ') {
-                Some((BGP, words)) => legacy.bgp.extend(session(words, connections.next())),
+                Some((BGP, words)) => legacy.bgp.extend(session(words, connections.next().flatten())),
                 Some((BFD, words)) => legacy.bfd.push(words.to_owned()),
                 other => {
                     let entry = other.and_then(owned).ok_or_else(|| HandoverError::Line(line.to_owned()));
@@ -202,13 +201,17 @@ fn session(words: &str, connection: Option<OwnedFd>) -> Option<HandedOver> {
         tracing::warn!(object = peer, %error, "a BGP session of the former speaker cannot go on");
     };
     let resumption = words.parse().inspect_err(tell).ok()?;
-    Some(HandedOver { peer: ObjectName::new(namespace, name), resumption, stream: connection?.into() })
+    let Some(connection) = connection else {
+        tracing::warn!(object = peer, "the connection of a BGP session did not come along; it begins anew");
+        return None;
+    };
+    Some(HandedOver { peer: ObjectName::new(namespace, name), resumption, stream: connection.into() })
 }
 
 /// Where the next speaker of this node is awaited.
 #[derive(Debug)]
 pub struct Handover {
-    listener: UnixListener,
+    listener: Listener,
     waiting: Option<BufReader<UnixStream>>,
 }
 
@@ -225,9 +228,7 @@ impl Handover {
     /// # Errors
     /// The name is taken: there is a predecessor that was not asked.
     pub fn listen(name: &str) -> Result<Self, HandoverError> {
-        let listener = StdListener::bind_addr(&abstract_address(name)?).map_err(HandoverError::Socket)?;
-        listener.set_nonblocking(true).map_err(HandoverError::Socket)?;
-        let listener = UnixListener::from_std(listener).map_err(HandoverError::Socket)?;
+        let listener = Listener::bind(name).map_err(HandoverError::Socket)?;
         Ok(Self { listener, waiting: None })
     }
 
@@ -242,16 +243,7 @@ impl Handover {
     pub async fn asked(&mut self) -> Successor {
         loop {
             let Some(waiting) = &mut self.waiting else {
-                match self.listener.accept().await {
-                    Ok((stream, _)) if expect_own(&stream).is_ok() => {
-                        self.waiting = Some(BufReader::new(stream))
-                    }
-                    Ok(_) => tracing::warn!("another user's process wanted to follow this speaker"),
-                    Err(error) => {
-                        tracing::debug!(%error, "a successor was not accepted");
-                        tokio::time::sleep(ACCEPT_RETRY).await;
-                    }
-                }
+                self.waiting = Some(BufReader::new(self.listener.accept().await));
                 continue;
             };
             let request = waiting.fill_buf().await.ok().and_then(Request::parse);
@@ -312,22 +304,9 @@ impl Request {
     }
 }
 
-fn abstract_address(name: &str) -> Result<SocketAddr, HandoverError> {
-    SocketAddr::from_abstract_name(name).map_err(HandoverError::Socket)
-}
-
-/// The other end must run as the same user: on the host's network there are others.
-fn expect_own(stream: &UnixStream) -> Result<(), HandoverError> {
-    let user = stream.peer_cred().map_err(HandoverError::Socket)?.uid();
-    if user == Uid::effective().as_raw() { Ok(()) } else { Err(HandoverError::Stranger(user)) }
-}
-
 /// First words of lines that are no address.
 const BGP: &str = "bgp";
 const BFD: &str = "bfd";
-
-/// Pause after an `accept` that was refused.
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests;

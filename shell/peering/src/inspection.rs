@@ -1,8 +1,7 @@
 //! Looking into a speaker that runs, from its own node: one question, one answer, on a Unix socket.
 //!
-//! Like the one of [`crate::handover`] it has an abstract name (unix(7)), which belongs to the host's
-//! network namespace, and who is at the other end must be the same user. A question changes nothing: all
-//! that it can say is what it is about.
+//! Like the one of [`crate::handover`] it has an abstract name, and who is at the other end must be the same
+//! user. A question changes nothing: all that it can say is what it is about.
 //!
 //! ```text
 //! asker                                            speaker
@@ -14,16 +13,15 @@
 //! A speaker attends to [`ASKERS_MAX`] at once, to each for [`ANSWER_TIMEOUT`] at most, and to one question
 //! of each. Further ones wait in the kernel's backlog.
 
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener as StdListener, UnixStream as StdStream};
 use std::time::Duration;
 use std::{fmt, io};
 
-use nix::unistd::Uid;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
+
+use crate::abstract_socket::{self, Listener};
 
 /// The socket's name.
 pub const NAME: &str = "ferrolb/inspect";
@@ -103,7 +101,7 @@ pub enum AskError {
 /// Where questions come in.
 #[derive(Debug)]
 pub struct Inspection {
-    listener: UnixListener,
+    listener: Listener,
 }
 
 impl Inspection {
@@ -112,15 +110,12 @@ impl Inspection {
     /// # Errors
     /// The name is taken: another speaker of the node has it, or another process.
     pub fn listen(name: &str) -> Result<Self, ListenError> {
-        let address = SocketAddr::from_abstract_name(name).map_err(ListenError)?;
-        let listener = StdListener::bind_addr(&address).map_err(ListenError)?;
-        listener.set_nonblocking(true).map_err(ListenError)?;
-        Ok(Self { listener: UnixListener::from_std(listener).map_err(ListenError)? })
+        Ok(Self { listener: Listener::bind(name).map_err(ListenError)? })
     }
 
     /// Answers by `answer`, which gives a text or says why there is none. Runs until it is dropped,
     /// and then lets go of all who ask.
-    pub async fn serve<F>(self, answer: impl Fn(Question) -> F + Clone + Send + 'static)
+    pub async fn serve<F>(mut self, answer: impl Fn(Question) -> F + Clone + Send + 'static)
     where
         F: Future<Output = Result<String, String>> + Send + 'static,
     {
@@ -128,21 +123,15 @@ impl Inspection {
         loop {
             tokio::select! {
                 Some(_ended) = askers.join_next() => {}
-                accepted = self.listener.accept(), if askers.len() < ASKERS_MAX => match accepted {
-                    Ok((stream, _)) => {
-                        let answer = answer.clone();
-                        askers.spawn(async move {
-                            let attended = timeout(ANSWER_TIMEOUT, attend(stream, answer)).await;
-                            if !matches!(attended, Ok(Ok(()))) {
-                                tracing::debug!("somebody asked the speaker and did not take the answer");
-                            }
-                        });
-                    }
-                    Err(error) => {
-                        tracing::debug!(%error, "a question to the speaker was not accepted");
-                        sleep(ACCEPT_RETRY).await;
-                    }
-                },
+                stream = self.listener.accept(), if askers.len() < ASKERS_MAX => {
+                    let answer = answer.clone();
+                    askers.spawn(async move {
+                        let attended = timeout(ANSWER_TIMEOUT, attend(stream, answer)).await;
+                        if !matches!(attended, Ok(Ok(()))) {
+                            tracing::debug!("somebody asked the speaker and did not take the answer");
+                        }
+                    });
+                }
             }
         }
     }
@@ -162,15 +151,14 @@ pub async fn ask(name: &str, question: &Question) -> Result<String, AskError> {
 }
 
 fn connect(name: &str) -> Result<UnixStream, AskError> {
-    let address = SocketAddr::from_abstract_name(name).map_err(AskError::Broken)?;
-    let stream = StdStream::connect_addr(&address).map_err(|error| {
+    let stream = abstract_socket::connect(name).map_err(|error| {
         let is_refused = error.kind() == io::ErrorKind::ConnectionRefused;
         if is_refused { AskError::NoSpeaker } else { AskError::Broken(error) }
     })?;
-    stream.set_nonblocking(true).map_err(AskError::Broken)?;
-    let stream = UnixStream::from_std(stream).map_err(AskError::Broken)?;
-    let owner = other_end(&stream).map_err(AskError::Broken)?;
-    if owner == own() { Ok(stream) } else { Err(AskError::Stranger(owner)) }
+    match abstract_socket::other_user(&stream).map_err(AskError::Broken)? {
+        None => Ok(stream),
+        Some(user) => Err(AskError::Stranger(user)),
+    }
 }
 
 async fn read_answer(stream: &mut BufReader<UnixStream>) -> Result<String, AskError> {
@@ -199,10 +187,6 @@ async fn attend<F>(stream: UnixStream, answer: impl Fn(Question) -> F) -> io::Re
 where
     F: Future<Output = Result<String, String>>,
 {
-    if other_end(&stream)? != own() {
-        tracing::warn!("another user's process wanted to look into this speaker");
-        return Ok(());
-    }
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     (&mut stream).take(QUESTION_MAX).read_line(&mut line).await?;
@@ -268,21 +252,10 @@ impl Topic {
     }
 }
 
-/// The user at the other end: on the host's network there are others.
-fn other_end(stream: &UnixStream) -> io::Result<u32> {
-    Ok(stream.peer_cred()?.uid())
-}
-
-fn own() -> u32 {
-    Uid::effective().as_raw()
-}
-
 /// The word before an answer.
 const ANSWER: &str = "ok";
 /// The word before why there is none.
 const REFUSAL: &str = "no";
-/// Pause after an `accept` that was refused.
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ pub mod inspection;
 pub mod liveness;
 pub mod recording;
 
+mod abstract_socket;
 mod realtime;
 mod wake;
 

@@ -39,6 +39,12 @@ impl<'a> Host<'a> {
         Some([first].into_iter().chain(links).find(|link| carries(link)).unwrap_or(first))
     }
 
+    /// The link by which packets to the address leave this node. Those to its own address do not, whatever
+    /// becomes of the link that has it.
+    pub(super) fn way_to(&self, address: IpAddr) -> Option<&'a Link> {
+        self.link_to(address).filter(|link| link.addresses.iter().all(|own| own.address != address))
+    }
+
     /// The interface of this name.
     pub(super) fn link(&self, name: &InterfaceName) -> Option<&'a Link> {
         self.links.iter().find(|link| link.name == *name)

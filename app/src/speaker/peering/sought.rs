@@ -157,7 +157,7 @@ pub(super) fn sought(
 fn numbered(remote: SocketAddr, host: &Host<'_>, before: Option<&Sought>) -> Place {
     let address = remote.ip();
     let before = || before.filter(|before| before.config.transport.remote.ip() == address)?.via.clone();
-    let via = host.link_to(address).map(|link| link.name.clone()).or_else(before);
+    let via = host.way_to(address).map(|link| link.name.clone()).or_else(before);
     Place { remote, via, next_hops: (host.next_hop_ipv4(address), host.next_hop_ipv6(address)) }
 }
 

@@ -8,7 +8,7 @@ use ferrolb_telemetry::Registry;
 use ferrolb_vocab::{Asn, BgpId, IpPrefix, NodeName};
 use ferrolb_wire::bfd::Diagnostic;
 use ferrolb_wire::bgp::{
-    Capabilities, Decoding, Families, Frame, MessageType, Notification, Open, Update, keepalive,
+    Capabilities, Cease, Decoding, Families, Frame, MessageType, Notification, Open, Update, keepalive,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -126,7 +126,11 @@ impl Running {
 
     /// What BGP was asked to believe of the path to a peer.
     fn told(&self, peer: &str) -> BfdState {
-        self.peering.wanted[&name(peer)].bfd
+        self.wanted()[&name(peer)].bfd
+    }
+
+    fn wanted(&self) -> &BTreeMap<ObjectName, WantedPeer> {
+        self.peering.wanted.as_ref().expect("there was a plan")
     }
 
     /// Waits, as the speaker does, until it is so.
@@ -197,8 +201,8 @@ async fn a_path_that_is_lost_is_down_until_bgp_has_heard_it_whatever_bfd_says_me
 async fn what_is_not_planned_any_more_is_not_wanted_and_what_cannot_be_is_said() {
     let mut running = Running::start();
     running.follow(&sessions([("tor", localhost()), ("behind", Endpoint::Interface("eth1".into()))]));
-    assert_eq!(running.peering.wanted.keys().collect::<Vec<_>>(), [&name("tor")]);
-    assert!(running.peering.wanted[&name("tor")].has_restarted, "it may know this node's former speaker");
+    assert_eq!(running.wanted().keys().collect::<Vec<_>>(), [&name("tor")]);
+    assert!(running.wanted()[&name("tor")].has_restarted, "it may know this node's former speaker");
     running.comes_to(|running| running.peering.bgp_view.borrow().peers.len() == 1).await;
     let statuses = running.peering.statuses(clock::now());
     let reasons = |peer| statuses[&name(peer)].reason.as_deref();
@@ -206,7 +210,7 @@ async fn what_is_not_planned_any_more_is_not_wanted_and_what_cannot_be_is_said()
     assert!(!running.peering.advertises());
 
     running.follow(&sessions([("other", localhost())]));
-    assert!(!running.peering.wanted[&name("other")].has_restarted, "it is new");
+    assert!(!running.wanted()[&name("other")].has_restarted, "it is new");
     assert_eq!(running.peering.statuses(clock::now()).len(), 1);
     running.comes_to(|running| running.peering.bgp_view.borrow().peers.contains_key(&name("other"))).await;
     running.peering.leave("bye".into()).await;
@@ -282,4 +286,27 @@ async fn a_router_has_one_session_with_one_speaker_after_the_other() {
     next.peering.leave("the node leaves".into()).await;
     let last = tokio::time::timeout(DEADLINE, router).await.expect("the router is told").unwrap();
     assert_eq!(last.to_string(), "Cease/Administrative Shutdown: the node leaves");
+}
+
+#[tokio::test]
+async fn a_router_that_was_the_last_peer_is_told_so_by_the_next_speaker() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (told, _heard) = mpsc::channel(8);
+    let router = tokio::spawn(route(listener, told));
+    let peer = BgpPeer { port, bfd: None, ..peer(localhost()) };
+    let peers = [(name("tor"), Session { peer, routes: Arc::default() })].into();
+
+    let mut running = Running::start();
+    running.follow(&Sessions { peers, is_shutting_down: false });
+    let is_up = |running: &Running| {
+        let view = running.peering.bgp_view.borrow();
+        view.peers.get(&name("tor")).is_some_and(|peer| peer.session.state == State::Established)
+    };
+    running.comes_to(is_up).await;
+    let (bgp, bfd) = running.peering.hand_over().await;
+    let mut next = Running::resume(bgp, &bfd);
+    next.follow(&sessions([]));
+    let last = tokio::time::timeout(DEADLINE, router).await.expect("the router is told").unwrap();
+    assert_eq!(last.as_cease(), Some(Cease::PeerDeconfigured));
 }

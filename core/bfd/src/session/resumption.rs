@@ -24,7 +24,7 @@ use crate::negotiation::{Intervals, Negotiation};
 ///
 /// Its text is six words: a packet of this side's and one of the peer's in hexadecimal digits, the
 /// transmit and the receive interval in force in microseconds, and the sequence numbers of the last
-/// packets sent and received, `-` where there is none.
+/// packets sent and received, `-` where there is none. What follows is a later version's and ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resumption {
     /// What this side would say next, with Poll during a Poll Sequence.
@@ -38,8 +38,8 @@ pub struct Resumption {
 /// Why a text is no session to go on with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResumptionError {
-    /// There are more words, or fewer.
-    #[error("expected six words: two packets, two intervals and two sequence numbers")]
+    /// There are fewer words.
+    #[error("expected six words at least: two packets, two intervals and two sequence numbers")]
     Words,
     /// A word is not what its place is for.
     #[error("{0:?} is neither a packet nor a number, or not where it is expected")]
@@ -171,9 +171,6 @@ impl FromStr for Resumption {
         let [desired_min_tx, required_min_rx] =
             [number(next()?)?, number(next()?)?].map(Interval::from_micros);
         let numbers = SequenceNumbers { sent: optional(next()?)?, received: optional(next()?)? };
-        if words.next().is_some() {
-            return Err(ResumptionError::Words);
-        }
         let in_force = Intervals { desired_min_tx, required_min_rx };
         let resumption = Self { says, heard, in_force, numbers };
         resumption.check()?;

@@ -7,7 +7,7 @@ use core::net::SocketAddr;
 use ferrolb_vocab::Instant;
 use ferrolb_wire::bgp::Family;
 
-use super::Peer;
+use super::{BfdState, Peer};
 use crate::connection::{Agreed, Connection, ConnectionId, Phase};
 use crate::negotiation::agreement;
 use crate::resumption::Resumption;
@@ -54,6 +54,8 @@ impl Peer {
         let since = now - lasted;
         let negotiated = agreement(&self.config, &offer, &received);
         self.is_preserved = negotiated.notification;
+        // Whatever was said of the path to the process before: that it is down now is news, and ends this.
+        self.bfd = BfdState::Up;
         self.record.resume(tally, ends, since);
         self.rib_out.resume(&self.encoding(&negotiated, local), &advertised, refreshing);
         let connection = Connection {

@@ -46,8 +46,8 @@ fn interface_of(path: &SessionPath) -> Result<u32, SessionError> {
 
 impl Sender {
     /// Opens a socket that sends to `port`, from the first source port that is free of those
-    /// that follow `draw`; if that is one that a session may have, it is the first. Sessions with other local addresses could share one, so that
-    /// `is_taken` tells of theirs.
+    /// that follow `draw`; if that is one that a session may have, it is the first. Sessions with
+    /// other local addresses could share one, so that `is_taken` tells of theirs.
     ///
     /// # Errors
     /// The interface or the local address is not this host's, or the ports are all in use.

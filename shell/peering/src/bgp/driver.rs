@@ -135,7 +135,13 @@ impl Driver {
             self.tasks.spawn(driver.run());
             self.peers.insert(name.clone(), Told { want, accepted });
         }
-        for HandedOver { resumption, stream, .. } in mem::take(&mut self.inherited).into_values() {
+        let inherited = mem::take(&mut self.inherited).into_values();
+        if let Some(Ending::HandOver) = wanted.ending {
+            // Who is a peer is for the process after this one to say.
+            self.handed_over.extend(inherited);
+            return;
+        }
+        for HandedOver { resumption, stream, .. } in inherited {
             let last_word = resumption.deconfigured();
             self.dismiss(Connection::resume(stream, resumption.unwritten), &last_word);
         }

@@ -6,8 +6,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::cmsg_space;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
@@ -34,16 +34,24 @@ fn send_some(stream: &UnixStream, octets: &[u8], descriptor: BorrowedFd<'_>) -> 
     Ok(sendmsg(stream, &[IoSlice::new(octets)], &mut control, SendFlags::NOSIGNAL)?)
 }
 
+/// What came with octets.
+#[derive(Debug)]
+pub(super) enum Beside {
+    Nothing,
+    /// A descriptor; `None`: one for which this process has no room.
+    Descriptor(Option<OwnedFd>),
+}
+
 /// Waits for octets, of which nothing means that no more come, and for what came with them. The kernel ends a
 /// read after octets with a descriptor, so that there is one of these at most.
 ///
 /// # Errors
 /// The connection was lost.
-pub(super) async fn receive(stream: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+pub(super) async fn receive(stream: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, Beside)> {
     stream.async_io(Interest::READABLE, || receive_some(stream, buffer)).await
 }
 
-fn receive_some(stream: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+fn receive_some(stream: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, Beside)> {
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut slices = [IoSliceMut::new(buffer)];
@@ -52,5 +60,10 @@ fn receive_some(stream: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, Op
         if let RecvAncillaryMessage::ScmRights(rights) = message { Some(rights) } else { None }
     });
     let descriptor = rights.flatten().next();
-    Ok((received.bytes, descriptor))
+    let beside = match descriptor {
+        _ if received.flags.contains(ReturnFlags::CTRUNC) => Beside::Descriptor(None),
+        None => Beside::Nothing,
+        descriptor => Beside::Descriptor(descriptor),
+    };
+    Ok((received.bytes, beside))
 }

@@ -143,15 +143,15 @@ async fn a_predecessor_that_ends_while_asked_leaves_nothing_to_take() {
 #[tokio::test]
 async fn a_predecessor_of_the_first_version_is_asked_as_it_understands() {
     let name = name("first predecessor");
-    let listener = Handover::listen(&name).unwrap().listener;
+    let mut listener = Handover::listen(&name).unwrap().listener;
     let taken = tokio::spawn(Predecessor::meet(&name).unwrap().expect("it is there").take());
     let mut line = [0; 7];
-    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut stream = listener.accept().await;
     stream.read_exact(&mut line).await.unwrap();
     assert_eq!(&line, b"take 2\n");
     // To it that is nothing.
     drop(stream);
-    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut stream = listener.accept().await;
     stream.read_exact(&mut line).await.unwrap();
     assert_eq!(&line, b"take 1\n");
     stream.write_all(b"192.168.100.240 3\nfd00::1 18446744073709551615\n.\n").await.unwrap();
@@ -191,4 +191,30 @@ fn a_session_that_means_nothing_or_has_no_connection_is_no_reason_to_lose_the_re
         let legacy = parse(&format!("10.0.0.1 3\nbgp {words}\nbfd a b\n.\n")).unwrap();
         assert_eq!((legacy.estate.len(), legacy.bgp.len(), legacy.bfd.len()), (1, 0, 1), "{words}");
     }
+}
+
+#[test]
+fn a_connection_that_could_not_be_taken_leaves_the_others_to_their_sessions() {
+    let (other, _router) = session("two");
+    let local = other.stream.local_addr().unwrap();
+    let octets = format!("bgp metallb-system/one {WORDS}\nbgp metallb-system/two {WORDS}\n.\n").into();
+    let legacy = Answer { octets, connections: vec![None, Some(other.stream.into())] }.parse().unwrap();
+    let [two] = &legacy.bgp[..] else { panic!("one has its connection") };
+    assert_eq!((two.peer.name.as_str(), two.stream.local_addr().unwrap()), ("two", local));
+}
+
+#[tokio::test]
+async fn it_is_told_that_a_descriptor_came_which_this_process_has_no_room_for() {
+    let (stream, other) = UnixStream::pair().unwrap();
+    // More of them than there is room for where they come in, as if this process had none left: the kernel
+    // says that it has left some out.
+    let standard = io::stderr();
+    let descriptors = [standard.as_fd(); 16];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(16))];
+    let mut control = rustix::net::SendAncillaryBuffer::new(&mut space);
+    control.push(rustix::net::SendAncillaryMessage::ScmRights(&descriptors));
+    let octets = [io::IoSlice::new(b"line")];
+    rustix::net::sendmsg(&stream, &octets, &mut control, rustix::net::SendFlags::empty()).unwrap();
+    let (length, beside) = descriptors::receive(&other, &mut [0; 8]).await.unwrap();
+    assert!(length == 4 && matches!(beside, Beside::Descriptor(None)), "{beside:?}");
 }

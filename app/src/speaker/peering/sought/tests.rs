@@ -174,6 +174,7 @@ fn a_session_over_a_link_without_a_carrier_ends_if_there_is_no_other_way() {
         ("another carries", external(), vec![dead(&eth0()), other.clone()], None),
         ("none carries", external(), vec![dead(&eth0()), dead(&other)], Some("eth0")),
         ("another link", external(), vec![eth0(), dead(&elsewhere)], None),
+        ("the node's own", at("2001:db8::7"), vec![dead(&eth0())], None),
         ("on no link", at("203.0.113.1"), vec![dead(&eth0())], None),
         ("routers between", far(), vec![dead(&eth0())], None),
         ("internal", internal(), vec![dead(&eth0())], None),

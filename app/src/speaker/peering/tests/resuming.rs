@@ -72,7 +72,7 @@ async fn the_router_of_a_session_that_goes_on_is_the_peer_before_it_is_heard_and
         let routers: Routers = heard.into_iter().map(router).collect();
         let host = Host { node: &running.node, internal_ips: &[], links: &links, routers: &routers };
         running.peering.follow(&planned, &host);
-        let remote = running.peering.wanted[&name("behind")].config.transport.remote;
+        let remote = running.wanted()[&name("behind")].config.transport.remote;
         assert_eq!(remote, expected.parse().unwrap(), "{heard:?}");
     }
 }

@@ -49,12 +49,26 @@ fn a_session_goes_on_as_it_was_and_its_timers_too() {
     assert_eq!(did(&mut peer), [Did::Update; 2], "End-of-RIB, for each family");
     // The new process says that.
     let sent = MessageCounts { update: before.sent.update + 2, ..before.sent };
-    assert_eq!(peer.status(at(40_000)), Status { sent, ..before });
+    assert_eq!(peer.status(at(40_000)), Status { sent, bfd: BfdState::Up, ..before });
     assert_eq!(events(&mut peer), [], "nothing has happened");
     // 90 s after the last UPDATE.
     let silence = Did::Notification(4, 0);
     assert_eq!(first(&mut peer, silence, at(200_000)), Some(at(92_000)));
     assert_eq!(why(&mut peer), Some(Reason::HoldTimerExpired));
+}
+
+#[test]
+fn a_path_that_has_failed_meanwhile_ends_the_session_and_one_that_nobody_watches_does_not() {
+    for (bfd, expected) in
+        [(BfdState::Down, Some(Reason::BfdDown)), (BfdState::AdminDown, None), (BfdState::Up, None)]
+    {
+        let config = Config { bfd: BfdPolicy::Follow, ..config() };
+        let (mut former, _) = established(config.clone(), &open());
+        former.set_bfd(BfdState::Up, at(40));
+        let (mut peer, _) = next(config, left_by(&former, at(50)), &[], at(50));
+        peer.set_bfd(bfd, at(60));
+        assert_eq!(why(&mut peer), expected, "{bfd:?}");
+    }
 }
 
 #[test]

@@ -84,6 +84,10 @@ impl PeerDriver {
 
     /// What another process goes on with, if there is a session.
     pub(super) fn hand_over(mut self, now: Instant) -> Option<HandedOver> {
+        if let Some(session) = self.inherited.take() {
+            // It has not come to going on with that itself.
+            return Some(session);
+        }
         let (id, mut resumption) = self.peer.hand_over(now)?;
         let (stream, unwritten) = self.links.remove(id)?.into_parts().ok()?;
         resumption.unwritten = unwritten;

@@ -34,11 +34,7 @@ impl Bench {
     async fn establish_with(router: &Router) -> Self {
         let peer = Arc::new(wanted(router.address()));
         let (wanted, receiver) = watch::channel(Want::Session(Arc::clone(&peer), None));
-        let (_accepted, to_take) = mpsc::channel(1);
-        let ((view, _shown), (events, _told)) = (watch::channel(BgpView::default()), mpsc::channel(16));
-        let telling = Telling::new(view, events, BgpMetrics::default());
-        let name = ObjectName::new("metallb-system", "tor");
-        let mut driver = PeerDriver::new(name, &peer, receiver, to_take, telling);
+        let mut driver = driver(&peer, receiver);
         let established = async {
             while driver.peer.state() != State::Established {
                 if !driver.turn(clock::now()) {
@@ -66,6 +62,24 @@ impl Bench {
         let [id] = self.driver.links.ids()[..] else { panic!("there is one connection") };
         self.driver.links.get(id).unwrap()
     }
+}
+
+fn driver(peer: &Arc<WantedPeer>, wanted: watch::Receiver<Want>) -> PeerDriver {
+    let (_accepted, to_take) = mpsc::channel(1);
+    let ((view, _shown), (events, _told)) = (watch::channel(BgpView::default()), mpsc::channel(16));
+    let telling = Telling::new(view, events, BgpMetrics::default());
+    PeerDriver::new(ObjectName::new("metallb-system", "tor"), peer, wanted, to_take, telling)
+}
+
+#[tokio::test]
+async fn who_is_followed_before_its_first_turn_hands_on_the_session_that_it_was_given() {
+    let Bench { driver: former, peer, wanted: _wanted, session: _session } = Bench::establish().await;
+    let session = former.hand_over(clock::now());
+    assert!(session.is_some());
+    let (_wanted, receiver) = watch::channel(Want::HandOver);
+    let mut between = driver(&peer, receiver);
+    between.inherit(session);
+    assert!(between.run().await.is_some());
 }
 
 #[tokio::test]

@@ -106,6 +106,21 @@ async fn who_is_no_peer_of_the_next_is_told_so() {
 }
 
 #[tokio::test]
+async fn who_is_followed_before_it_has_begun_hands_on_what_it_was_given() {
+    let router = Router::listen().await;
+    let peer = wanted(router.address());
+    let mut speaker = Speaker::start(&peer);
+    let mut session = router.establish().await;
+    assert_eq!(session.next_update().await, end_of_rib());
+    speaker.comes_up("tor").await;
+    let between = Speaker::resume(speaker.hand_over().await);
+    let mut last = Speaker::resume(between.hand_over().await);
+    last.want([("tor", &peer)]);
+    assert_eq!(session.next_update().await, end_of_rib());
+    assert_eq!(last.comes_up("tor").await.session.established, 1);
+}
+
+#[tokio::test]
 async fn a_session_that_does_not_fit_the_next_is_begun_anew() {
     let router = Router::listen().await;
     let peer = wanted(router.address());
