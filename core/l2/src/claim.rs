@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use ferrolb_vocab::{Instant, MacAddr};
 
-use crate::schedule::{FELLOW_MEMORY, FELLOW_PATIENCE, Probing, Schedule};
+use crate::schedule::{FELLOW_ANSWERS, FELLOW_CLAIMS, FELLOW_MEMORY, FELLOW_PATIENCE, Probing, Schedule};
 
 /// How an address begins on an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +27,16 @@ pub(crate) struct Claim {
     pub(crate) occupant: Option<MacAddr>,
     pub(crate) reported: Option<Instant>,
     pub(crate) defended: Option<Instant>,
-    /// When other nodes began to claim it, which may only be early.
-    fellow_heard: Option<Instant>,
+    /// Other nodes that claim it, which may only be early.
+    fellow_heard: Option<Heard>,
+}
+
+/// Claims of other nodes, each at least [`FELLOW_PATIENCE`] after the one before.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    first: Instant,
+    last: Instant,
+    times: u8,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -120,22 +128,29 @@ impl Claim {
             (State::Probing(_), Evidence::Claim | Evidence::Probe) => Meaning::Occupied,
             (State::Announced(_), Evidence::Claim) => Meaning::Conflict,
         };
-        if station.is_fellow && !self.is_heard_again(now) { Meaning::Passing } else { meaning }
+        let times = if station.is_fellow { self.hear_fellow(now) } else { u8::MAX };
+        let enough = match self.state {
+            State::Waiting | State::Probing(_) => FELLOW_ANSWERS,
+            State::Announced(_) => FELLOW_CLAIMS,
+        };
+        if times < enough { Meaning::Passing } else { meaning }
     }
 
-    /// Whether a fellow was first heard at least [`FELLOW_PATIENCE`] ago, and not too long. Not always the
-    /// same one: where several have the address, now one is faster to answer and now another.
-    fn is_heard_again(&mut self, now: Instant) -> bool {
-        let Some(first) = self.fellow_heard.filter(|_| self.is_fellow_around(now)) else {
-            self.fellow_heard = Some(now);
-            return false;
+    /// How often a fellow has claimed it, at times apart and not too long ago. Not always the same one: where
+    /// several have the address, now one is faster to answer and now another.
+    fn hear_fellow(&mut self, now: Instant) -> u8 {
+        let heard = match self.fellow_heard.filter(|_| self.is_fellow_around(now)) {
+            None => Heard { first: now, last: now, times: 1 },
+            Some(heard) if now.saturating_since(heard.last) < FELLOW_PATIENCE => heard,
+            Some(heard) => Heard { last: now, times: heard.times.saturating_add(1), ..heard },
         };
-        now.saturating_since(first) >= FELLOW_PATIENCE
+        self.fellow_heard = Some(heard);
+        heard.times
     }
 
     /// Whether another node has claimed it not long ago.
     pub(crate) fn is_fellow_around(&self, now: Instant) -> bool {
-        self.fellow_heard.is_some_and(|first| now.saturating_since(first) <= FELLOW_MEMORY)
+        self.fellow_heard.is_some_and(|heard| now.saturating_since(heard.first) <= FELLOW_MEMORY)
     }
 }
 

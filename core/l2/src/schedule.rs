@@ -66,13 +66,20 @@ pub const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 /// time is enough to act upon.
 pub const CONFLICT_REPORT_INTERVAL: Duration = DEFEND_INTERVAL;
 
-/// How long after its first claim another node of the cluster must claim an address again to be in
-/// conflict. When an address moves, the new owner's announcement can be heard before the word that
-/// it is the owner: that takes milliseconds, not a second.
+/// How long after a claim another node of the cluster must claim an address again for that to count. When
+/// an address moves, the new owner's announcement can be heard before the word that it is the owner:
+/// that takes milliseconds, not a second.
 pub const FELLOW_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long a claim of another node is remembered: two moves in this time are rare, and the burst of
-/// announcements of a node that has the address by mistake ends before.
+/// How often a node must claim an address that is announced here to be in conflict. An address that comes
+/// from a node and soon goes back to it is claimed by that node twice in between: late, and early.
+pub const FELLOW_CLAIMS: u8 = 3;
+
+/// How often a node must answer for an address that is probed for to have it.
+pub const FELLOW_ANSWERS: u8 = 2;
+
+/// How long the first claim of another node is remembered: it counts in this time whether it goes on, and the
+/// burst of announcements of a node that has the address by mistake ends before.
 pub const FELLOW_MEMORY: Duration = Duration::from_secs(10);
 
 /// The times that can be configured.

@@ -104,8 +104,12 @@ fn a_fellows_claim_is_a_conflict_only_if_it_lasts_and_is_told_but_not_defended()
     for ms in [10_000, 10_100, 10_300, 10_999] {
         assert_eq!(hear(&mut announcer, &claim, ms), Err(Dropped::Fellow), "at {ms}");
     }
+    // That was the old owner's last word, and it is the next owner already.
+    for ms in [11_000, 11_100, 11_999] {
+        assert_eq!(hear(&mut announcer, &claim, ms), Err(Dropped::Fellow), "at {ms}");
+    }
     assert_eq!(events(&mut announcer), []);
-    assert_eq!(hear(&mut announcer, &claim, 11_000), Ok(Handled::Conflict(Protocol::Arp)));
+    assert_eq!(hear(&mut announcer, &claim, 12_000), Ok(Handled::Conflict(Protocol::Arp)));
     let of_node = Conflict { node: Some("worker-2".into()), ..conflict(V4, OTHER_MAC) };
     assert_eq!(events(&mut announcer), [Event::Conflict(of_node)]);
     // What was heard ten seconds ago was another move.
