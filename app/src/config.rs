@@ -144,7 +144,7 @@ pub struct SpeakerConfig {
     /// Announce from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers too
     #[arg(long, env = "FERROLB_IGNORE_EXCLUDE_LB")]
     pub ignore_exclude_lb: bool,
-    /// Show the metrics of BGP and BFD under MetalLB's names too
+    /// Show what is announced, and the metrics of BGP and BFD, under MetalLB's names too
     #[arg(long, env = "FERROLB_METALLB_METRICS")]
     pub metallb_metrics: bool,
     /// Collector of BMP (RFC 7854) that is told of all BGP sessions; up to 4, by several flags or commas

@@ -27,7 +27,7 @@ struct Target {
     test: &'static str,
 }
 
-const TARGETS: [Target; 12] = [
+const TARGETS: [Target; 14] = [
     Target { name: "decode_any", package: "ferrolb-wire", test: "fuzz" },
     Target { name: "decode_open", package: "ferrolb-wire", test: "fuzz" },
     Target { name: "decode_notification", package: "ferrolb-wire", test: "fuzz" },
@@ -36,9 +36,11 @@ const TARGETS: [Target; 12] = [
     Target { name: "communities", package: "ferrolb-wire", test: "fuzz" },
     Target { name: "bfd_decode", package: "ferrolb-wire", test: "fuzz" },
     Target { name: "bmp_encode", package: "ferrolb-wire", test: "fuzz" },
+    Target { name: "ra_parse", package: "ferrolb-wire", test: "fuzz" },
     Target { name: "session_fsm", package: "ferrolb-bgp", test: "simulation" },
     Target { name: "session_pair", package: "ferrolb-bgp", test: "simulation" },
     Target { name: "rib_out", package: "ferrolb-bgp", test: "simulation" },
+    Target { name: "resumption", package: "ferrolb-bgp", test: "simulation" },
     Target { name: "bfd_pair", package: "ferrolb-bfd", test: "simulation" },
 ];
 

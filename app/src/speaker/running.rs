@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 use super::driver_events::{DriverEvents, News};
 use super::ending::{End, Inputs, Patience, Turn};
 use super::inspect::Inspector;
-use super::metallb_metrics::MetalLbMetrics;
+use super::metallb_metrics::{MetalLbMetrics, addresses};
 use super::metrics::Metrics;
 use super::peering::{Host, Peering};
 use super::report::ReportTask;
@@ -267,6 +267,7 @@ impl Speaker {
             gateway_silent_since: *self.gateway.borrow_and_update(),
             pod: self.pod.clone(),
         };
+        let addresses = self.metallb_metrics.as_ref().map(|_| addresses(&view.services));
         let mut pass = self.decider.decide(view, &facts);
         let conditions = self.conditions.iter().cloned().chain(self.peering.condition());
         pass.report.node_state.conditions.extend(conditions);
@@ -294,6 +295,9 @@ impl Speaker {
         self.expires = pass.expires;
         self.metrics.record(&self.decider, metallb_speakers);
         self.show_as_metallb();
+        if let Some((metrics, addresses)) = self.metallb_metrics.as_ref().zip(addresses) {
+            metrics.show_announced(&self.me, &pass.report, self.decider.verdicts(), &addresses);
+        }
         self.report.publish(pass.report, pass.notices);
         Ok(())
     }

@@ -25,7 +25,7 @@ const LONG: Duration = Duration::from_secs(15);
 #[test]
 fn whatever_happens_silence_is_noticed_in_time_and_nothing_else_is_taken_for_it() {
     let corpus = CORPUS.map(<[u8]>::to_vec).into();
-    let target = Target { name: "bfd_pair", corpus, octets_max: 100, executions: 600 };
+    let target = Target { name: "bfd_pair", corpus, octets_max: 100, executions: 1_500 };
     target.run(|input| {
         let mut choices = Choices::new(input);
         let mut link = Link::new(choices.word());

@@ -14,6 +14,8 @@ pub(crate) const ROUTE_REFRESHES: &str = include_str!("../corpus/route-refresh.h
 
 /// Whole packets.
 pub(crate) const BFD_PACKETS: &str = include_str!("../corpus/bfd.hex");
+/// The same, from the IPv6 header on.
+pub(crate) const ROUTER_DISCOVERY: &str = include_str!("../corpus/router-discovery.hex");
 
 /// The corpora with the types of their messages (RFC 4271 §4.1).
 pub(crate) const ALL: [(u8, &str); 4] = [(1, OPENS), (2, UPDATES), (3, NOTIFICATIONS), (5, ROUTE_REFRESHES)];

@@ -21,6 +21,7 @@ mod decode_open;
 mod driver;
 mod inputs;
 mod oracles;
+mod ra_parse;
 mod round_trip;
 mod stream;
 mod update_attrs;

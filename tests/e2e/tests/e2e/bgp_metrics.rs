@@ -2,6 +2,7 @@
 //! names and under FerroLB's. The gauges of pools are number 29 in `layer2_status`; 104 is in
 //! `bgp_configuration`.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use ferrolb_e2e::bgp::{
@@ -65,6 +66,23 @@ fn wait_shown(cluster: &Cluster, expected: &[Series]) {
                 |(series, values): &&Series| value(series).is_none_or(|value| !values.contains(&value));
             let otherwise = expected.iter().find(is_otherwise);
             otherwise.map_or(Ok(()), |(series, _)| Err(format!("{series}{:?}", value(series))))
+        });
+    }
+}
+
+/// Waits until on every node MetalLB's series of what is announced are of exactly these Services, each with
+/// its address.
+fn wait_announced(cluster: &Cluster, services: &[(&str, &str)]) {
+    for node in NODES {
+        let line = |(service, ip): &(&str, &str)| {
+            format!("service=\"default/{service}\",protocol=\"bgp\",node=\"{node}\",ip=\"{ip}\"}} 1")
+        };
+        let expected: BTreeSet<String> = services.iter().map(line).collect();
+        eventually(&format!("{node} shows {services:?}"), || {
+            let metrics = cluster.speaker_metrics(node)?;
+            let of_line = |line: &str| Some(line.strip_prefix("metallb_speaker_announced{")?.to_owned());
+            let found: BTreeSet<String> = metrics.lines().filter_map(of_line).collect();
+            if found == expected { Ok(()) } else { Err(format!("{found:?}")) }
         });
     }
 }
@@ -167,6 +185,8 @@ fn sessions_prefixes_and_paths_are_counted_under_both_names() {
         (format!("ferrolb_bfd_echo_packets_total{{{path},direction=\"{direction}\"}} "), SOME)
     };
     wait_shown(&cluster, &["sent", "returned"].map(echo));
+    let packets = [("echo_packet_output", SOME), ("echo_packet_input", SOME)];
+    wait_shown(&cluster, &metallb_bfd(ROUTER_V4, &packets));
 
     let services = [numbered_service_v4(1, "web-v4"), numbered_service_v6(1, "web-v6")];
     cluster.apply(&services.join("---\n"));
@@ -177,8 +197,10 @@ fn sessions_prefixes_and_paths_are_counted_under_both_names() {
         series
     };
     wait_shown(&cluster, &counted(ONE, 2..=2));
+    wait_announced(&cluster, &[("web-v4", "172.30.0.1"), ("web-v6", "fd00:200::1")]);
     cluster.kubectl(&["delete", "service", "web-v4", "web-v6"]);
     wait_shown(&cluster, &counted(NONE, NONE));
+    wait_announced(&cluster, &[]);
 
     let neighbors = cluster.all_node_addresses();
     let mut lines = vec![in_router];

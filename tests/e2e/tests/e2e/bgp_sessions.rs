@@ -143,33 +143,45 @@ fn the_connect_time_bounds_how_long_a_refused_peer_waits() {
 fn a_dynamic_as_number_accepts_peers_of_its_kind_only() {
     let cluster = Cluster::fresh();
     let neighbors = cluster.all_node_addresses();
-    let router = cluster.router(&frr_config(&neighbors, &[]));
-    let apply_peers = |kind: &str| {
-        let peers = [("v4", ROUTER_V4), ("v6", ROUTER_V6)].map(|(name, to)| peer_yaml(name, to, ""));
-        let kind = format!("dynamicASN: {kind}");
-        cluster.apply(&peers.join("---\n").replace("peerASN: 64513", &kind));
+    let outside = cluster.router(&frr_config(&neighbors, &[]));
+    let inside = cluster.router_at(2, &cluster.internal_frr_config());
+    let peers = [
+        ("v4", ROUTER_V4, "external"),
+        ("v6", ROUTER_V6, "external"),
+        ("inside-v4", "192.168.100.2", "internal"),
+        ("inside-v6", "fd00:100::2", "internal"),
+    ];
+    let names = peers.map(|(name, ..)| name);
+    let apply_peers = |kind: fn(&'static str) -> &'static str| {
+        let yaml = |(name, address, right)| {
+            let kind = format!("dynamicASN: {}", kind(right));
+            peer_yaml(name, address, "").replace(&format!("peerASN: {ROUTER_ASN}"), &kind)
+        };
+        cluster.apply(&peers.map(yaml).join("---\n"));
     };
-    apply_peers("external");
-    cluster.wait_all_sessions(&PEERS);
-    apply_peers("internal");
+    apply_peers(|right| right);
+    cluster.wait_all_sessions(&names);
+    apply_peers(|right| if right == "external" { "internal" } else { "external" });
     for node in cluster.lab.node_names() {
-        eventually(&format!("{node} refuses the router"), || {
+        eventually(&format!("{node} refuses the routers"), || {
             let metrics = cluster.speaker_metrics(&node)?;
             let refused = |peer: &str| {
                 let labels = format!("peer=\"metallb-system/{peer}\",what=\"attempt\"");
                 counted(&metrics, &format!("ferrolb_bgp_failures_total{{{labels},reason=\"bad_peer_as\"}}"))
             };
-            if PEERS.into_iter().all(|peer| refused(peer) > 0) { Ok(()) } else { Err(metrics) }
+            if names.into_iter().all(|peer| refused(peer) > 0) { Ok(()) } else { Err(metrics) }
         });
     }
     stays("no session", Duration::from_secs(2), || {
-        let is_up = |address: &&String| router.neighbor(address)["bgpState"] == "Established";
-        neighbors.iter().find(is_up).map_or(Ok(()), |address| Err(address.clone()))
+        let up = [&outside, &inside].into_iter().find_map(|router| {
+            neighbors.iter().find(|address| router.neighbor(address)["bgpState"] == "Established")
+        });
+        up.map_or(Ok(()), |address| Err(address.clone()))
     });
-    for peer in PEERS {
+    for peer in names {
         let sessions = cluster.sessions(peer);
         assert!(sessions.values().all(|session| session["state"] != "Established"), "{sessions:?}");
     }
-    apply_peers("external");
-    cluster.wait_all_sessions(&PEERS);
+    apply_peers(|right| right);
+    cluster.wait_all_sessions(&names);
 }

@@ -104,6 +104,24 @@ fn the_configmap_of_the_cluster_is_applied_and_stays() {
     cluster.kubectl(&CONFIG_MAP_DELETED);
 }
 
+/// MetalLB's acceptance list, BGP, number 74, as far as it goes: what is FRR's own words is not carried out.
+#[test]
+fn raw_configuration_of_frr_is_told_and_everything_else_is_migrated() {
+    let cluster = Cluster::fresh();
+    cluster.kubectl(&["apply", "-f", &example().to_string_lossy()]);
+    cluster.apply(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: bgpextras, namespace: metallb-system}\n\
+         data: {extras: ip prefix-list all permit any}\n",
+    );
+    let (objects, report) = migrated(&cluster, &["--from-cluster"]);
+    // A reset keeps both.
+    cluster.kubectl(&CONFIG_MAP_DELETED);
+    cluster.kubectl(&["delete", "configmap", "bgpextras", "-n", "metallb-system"]);
+    assert!(objects.contains("name: nginx-ip-range"), "{objects}");
+    let note = "ConfigMap metallb-system/bgpextras has raw FRR configuration, which FerroLB cannot carry out";
+    assert!(report.contains(note), "{report}");
+}
+
 /// A cluster without controller, until this goes out of scope.
 struct ControllerStopped<'a>(&'a Cluster);
 
