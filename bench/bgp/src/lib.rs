@@ -1,5 +1,5 @@
 //! What `cargo xtask bench bgp` runs: BGP and BFD of one contender after the other, in network
-//! namespaces, watched from the other end of the cable.
+//! namespaces, watched from the other end of the cable; and what a change of an object comes to, in a lab.
 //!
 //! Two programs: `ferrolb-bench-bgp` takes one step and prints a [`Sample`] for each figure that comes of
 //! it; `ferrolb-bench-speaker` is the drivers of `shell/peering` and nothing else, with as many sessions

@@ -4,7 +4,7 @@
 //! It is one program for all, so what it takes to read and to keep a route is the same for all; BIRD
 //! would not say when it had the last.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use ferrolb_interop::{Host, Stage};
-use ferrolb_vocab::{Asn, BgpId, IpPrefix};
+use ferrolb_vocab::{Asn, BgpId, Community, IpPrefix};
 use ferrolb_wire::bgp::{
     Capabilities, Decoding, Disposition, Families, Frame, MessageType, Notification, Open, PORT, Update,
     keepalive,
@@ -41,16 +41,23 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// By the receiver's address.
-    tables: BTreeMap<IpAddr, Table>,
+    tables: BTreeMap<Ends, Table>,
     /// Why a session that was Established has ended, or why none can be.
     failure: Option<String>,
+}
+
+/// The addresses that a session is between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Ends {
+    receiver: IpAddr,
+    contender: IpAddr,
 }
 
 /// What came from one session.
 #[derive(Debug, Default)]
 struct Table {
-    prefixes: HashSet<IpPrefix>,
+    /// With the first community of each.
+    prefixes: HashMap<IpPrefix, Option<Community>>,
     arrival: Arrival,
 }
 
@@ -73,20 +80,50 @@ impl Receiver {
     pub(crate) fn start(stage: &Stage) -> Result<Self> {
         let path = format!("/run/netns/{}", stage.netns(Host::Router));
         let namespace = File::open(&path).with_context(|| format!("open {path}"))?;
+        Ok(Self::listen(Some(namespace)))
+    }
+
+    /// The same at all addresses of the network namespace that this process is in.
+    pub(crate) fn here() -> Self {
+        Self::listen(None)
+    }
+
+    fn listen(namespace: Option<File>) -> Self {
         let shared = Arc::new(Shared::default());
         let acceptor = thread::spawn({
             let shared = Arc::clone(&shared);
             move || {
-                if let Err(error) = accept(&shared, &namespace) {
+                if let Err(error) = accept(&shared, namespace.as_ref()) {
                     shared.fail(&error.context("receive routes"));
                 }
             }
         });
-        Ok(Self { shared, acceptor: Some(acceptor) })
+        Self { shared, acceptor: Some(acceptor) }
     }
 
     /// Waits until so many sessions are Established, each with so many routes.
     pub(crate) fn wait(&self, sessions: usize, routes: u16) -> Result<Vec<Arrival>> {
+        self.wait_until(sessions, routes, |_table| true)
+    }
+
+    /// The same, and all of these routes have the community, as their first.
+    pub(crate) fn wait_marked(
+        &self,
+        sessions: usize,
+        routes: u16,
+        community: Community,
+    ) -> Result<Vec<Arrival>> {
+        self.wait_until(sessions, routes, |table| {
+            table.prefixes.values().all(|first| *first == Some(community))
+        })
+    }
+
+    fn wait_until(
+        &self,
+        sessions: usize,
+        routes: u16,
+        is_as_told: impl Fn(&Table) -> bool,
+    ) -> Result<Vec<Arrival>> {
         let deadline = Instant::now() + DEADLINE;
         let mut seen = self.shared.seen();
         loop {
@@ -94,7 +131,9 @@ impl Receiver {
                 bail!("{failure}");
             }
             let is_whole = |table: &Table| {
-                table.arrival.established.is_some() && table.prefixes.len() == usize::from(routes)
+                table.arrival.established.is_some()
+                    && table.prefixes.len() == usize::from(routes)
+                    && is_as_told(table)
             };
             if seen.tables.len() == sessions && seen.tables.values().all(is_whole) {
                 return Ok(seen.tables.values().map(|table| table.arrival).collect());
@@ -140,9 +179,12 @@ impl Shared {
     }
 }
 
-/// Takes connections in the namespace until it is over, and waits for the ends of the sessions.
-fn accept(shared: &Arc<Shared>, namespace: &File) -> Result<()> {
-    setns(namespace, CloneFlags::CLONE_NEWNET).context("join the router's network namespace")?;
+/// Takes connections in the namespace, if it is another, until it is over, and waits for the ends of the
+/// sessions.
+fn accept(shared: &Arc<Shared>, namespace: Option<&File>) -> Result<()> {
+    if let Some(namespace) = namespace {
+        setns(namespace, CloneFlags::CLONE_NEWNET).context("join the router's network namespace")?;
+    }
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).context("listen on the port of BGP")?;
     listener.set_nonblocking(true)?;
     let mut sessions = Vec::new();
@@ -165,22 +207,22 @@ fn accept(shared: &Arc<Shared>, namespace: &File) -> Result<()> {
 
 /// Has a session on a connection. One that ends before it is Established is tried again by the contender.
 fn serve(shared: &Shared, stream: TcpStream) {
-    let Ok(address) = stream.local_addr().map(|address| address.ip()) else { return };
-    let ended = Session { address, stream, buffer: Vec::new(), keepalive_due: None }.run(shared);
+    let (Ok(receiver), Ok(contender)) = (stream.local_addr(), stream.peer_addr()) else { return };
+    let ends = Ends { receiver: receiver.ip(), contender: contender.ip() };
+    let ended = Session { ends, stream, buffer: Vec::new(), keepalive_due: None }.run(shared);
     let mut seen = shared.seen();
-    let table = seen.tables.remove(&address).unwrap_or_default();
+    let table = seen.tables.remove(&ends).unwrap_or_default();
     drop(seen);
     if let Err(error) = ended
         && table.arrival.established.is_some()
     {
-        shared.fail(&error.context(format!("the session with {address} was lost")));
+        shared.fail(&error.context(format!("the session of {contender} with {receiver} was lost")));
     }
 }
 
 /// One connection.
 struct Session {
-    /// The receiver's address.
-    address: IpAddr,
+    ends: Ends,
     stream: TcpStream,
     /// What was read and is no whole message yet.
     buffer: Vec<u8>,
@@ -222,13 +264,13 @@ impl Session {
                 MessageType::Open => self.answer(&Open::parse(frame.body)?)?,
                 MessageType::Keepalive => {
                     let mut seen = shared.seen();
-                    let table = seen.tables.entry(self.address).or_default();
+                    let table = seen.tables.entry(self.ends).or_default();
                     table.arrival.established.get_or_insert(now);
                 }
                 MessageType::Update => {
                     let update = Update::parse(frame.body, &DECODING)?;
                     let mut seen = shared.seen();
-                    seen.tables.entry(self.address).or_default().take(&update, now)?;
+                    seen.tables.entry(self.ends).or_default().take(&update, now)?;
                 }
                 MessageType::Notification => bail!("{}", Notification::parse(frame.body)?),
                 MessageType::RouteRefresh => {}
@@ -243,7 +285,8 @@ impl Session {
     /// Accepts the contender's OPEN with one of its own, and says so.
     fn answer(&mut self, open: &Open) -> Result<()> {
         ensure!(open.capabilities.four_octet_asn.is_some(), "the contender has no four-octet AS numbers");
-        let IpAddr::V4(address) = self.address else { bail!("{} is no IPv4 address", self.address) };
+        let receiver = self.ends.receiver;
+        let IpAddr::V4(address) = receiver else { bail!("{receiver} is no IPv4 address") };
         let answer = Open {
             asn: Asn(RECEIVER_ASN),
             hold_time: HOLD_TIME,
@@ -274,7 +317,7 @@ impl Table {
             routes += 1;
         }
         for prefix in update.reachable() {
-            self.prefixes.insert(prefix);
+            self.prefixes.insert(prefix, update.communities().next());
             routes += 1;
         }
         // End-of-RIB has none.
@@ -314,71 +357,4 @@ const DECODING: Decoding = Decoding {
 };
 
 #[cfg(test)]
-mod tests {
-    use std::net::Shutdown;
-
-    use ferrolb_wire::bgp::{Family, emit_end_of_rib, emit_withdrawn};
-
-    use super::*;
-
-    /// A connection over loopback, and the address of the receiver's end.
-    fn connection() -> (TcpStream, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let contender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        (contender, listener.accept().unwrap().0)
-    }
-
-    fn open() -> Vec<u8> {
-        let capabilities =
-            Capabilities { four_octet_asn: Some(Asn(crate::CONTENDER_ASN)), ..Capabilities::default() };
-        let bgp_id = BgpId::from_ipv4(Ipv4Addr::LOCALHOST).unwrap();
-        Open { asn: Asn(crate::CONTENDER_ASN), hold_time: 90, bgp_id, capabilities }.emit()
-    }
-
-    /// An UPDATE with one route: ORIGIN, AS_PATH, NEXT_HOP, and the prefix.
-    fn update(host: u8) -> Vec<u8> {
-        let attributes =
-            [&[0x40, 1, 1, 0][..], &[0x40, 2, 6, 2, 1, 0, 0, 0xfc, 0x00], &[0x40, 3, 4, 192, 0, 2, 1]];
-        let mut body = vec![0, 0, 0, 20];
-        body.extend(attributes.concat());
-        body.extend([32, 10, 77, 0, host]);
-        let mut message = vec![0xff; 16];
-        message.extend(u16::try_from(19 + body.len()).unwrap().to_be_bytes());
-        message.push(2);
-        message.extend(body);
-        message
-    }
-
-    #[test]
-    fn routes_are_counted_and_timed_from_keepalive_to_withdrawal() {
-        let (mut contender, stream) = connection();
-        let receiver = Receiver { shared: Arc::default(), acceptor: None };
-        let session = thread::spawn({
-            let shared = Arc::clone(&receiver.shared);
-            move || serve(&shared, stream)
-        });
-        contender.write_all(&open()).unwrap();
-        contender.write_all(&keepalive()).unwrap();
-        let established = receiver.wait(1, 0).unwrap()[0];
-        assert!(established.established.is_some() && established.last.is_none());
-        contender.write_all(&update(1)).unwrap();
-        contender.write_all(&update(2)).unwrap();
-        let mut end_of_rib = Vec::new();
-        emit_end_of_rib(Family::Ipv4Unicast, &mut end_of_rib);
-        contender.write_all(&end_of_rib).unwrap();
-        let told = receiver.wait(1, 2).unwrap()[0];
-        assert!(told.established <= told.first && told.first <= told.last, "{told:?}");
-        assert_eq!(told.updates, 2);
-        receiver.forget_times();
-        let prefix: IpPrefix = "10.77.0.2/32".parse().unwrap();
-        let mut withdrawal = Vec::new();
-        emit_withdrawn(Family::Ipv4Unicast, &mut [prefix].into_iter().peekable(), &mut withdrawal);
-        contender.write_all(&withdrawal).unwrap();
-        let withdrawn = receiver.wait(1, 1).unwrap()[0];
-        assert!(withdrawn.first >= told.last && withdrawn.updates == 1, "{withdrawn:?}");
-        contender.shutdown(Shutdown::Write).unwrap();
-        session.join().unwrap();
-        let error = receiver.wait(1, 1).unwrap_err().to_string();
-        assert!(error.contains("was lost") && error.contains("closed the connection"), "{error}");
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! What is measured.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -14,13 +15,14 @@ use crate::{BfdLink, Wanted};
 mod change;
 mod crowd;
 mod detection;
+mod event;
 mod footprint;
 mod links_up;
 mod load;
 mod table;
 
 /// A part of the benchmark.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum Step {
     /// All routes at once, to a receiver that knows none
     Table {
@@ -37,6 +39,17 @@ pub enum Step {
         /// How often
         #[arg(long)]
         runs: usize,
+    },
+    /// Changes of objects in a lab, from the API server's event on; to be run on the lab's router
+    Event {
+        /// Who tells of them: the load balancer in the lab
+        contender: Kind,
+        /// How often each
+        #[arg(long)]
+        runs: usize,
+        /// The lab's kubeconfig
+        #[arg(long)]
+        kubeconfig: PathBuf,
     },
     /// No BFD packet comes any more: FerroLB and another, each as the one that notices
     Detection {
@@ -93,6 +106,7 @@ impl Step {
         match self {
             Self::Table { contender, runs } => table::measure(contender, runs),
             Self::Change { contender, runs } => change::measure(contender, runs),
+            Self::Event { contender, runs, kubeconfig } => event::measure(contender, runs, &kubeconfig),
             Self::Detection { other, interval_ms, runs } => detection::measure(other, interval_ms, runs),
             Self::Footprint { contender, seconds } => {
                 footprint::measure(contender, Duration::from_secs(seconds))

@@ -1,9 +1,10 @@
 //! BGP and BFD: ours beside FRR, BIRD, GoBGP and MetalLB's native BGP, one after the other, each in network
-//! namespaces of its own.
+//! namespaces of its own; and what becomes of a change of an object, with the whole load balancer in a lab.
 //!
 //! `bench/bgp` measures, one step of one contender at a time; this says which steps there are, and makes
 //! rows of what comes of them.
 
+mod event;
 mod measures;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use serde::Deserialize;
 use super::load::Load;
 use super::peer::METALLB;
 use super::{Goal, Row, Summary, Versions};
-use crate::{process, workspace};
+use crate::{lab, process, workspace};
 use measures::{IDLE, MEASURES, OURS};
 
 /// All that speak BGP, and those of them that have BFD, by what `ferrolb-bench-bgp` calls them.
@@ -28,6 +29,9 @@ const INTERVALS: [&str; 3] = ["10", "50", "300"];
 
 /// Of each figure that is not one over a time.
 const RUNS: usize = 5;
+/// Of each change in a lab, of ours and of MetalLB, which takes seconds for one.
+const EVENTS: usize = 15;
+const PEER_EVENTS: usize = 5;
 /// Of each side that notices a silence, with each other side.
 const DETECTIONS: usize = 10;
 /// How long memory and processor are measured, without routes and with them.
@@ -41,7 +45,7 @@ const SECONDS_VARIABLE: &str = "FERROLB_BENCH_SECONDS";
 const MINUTES_VARIABLE: &str = "FERROLB_BENCH_MINUTES";
 /// Parts of [`Part::ALL`], separated by commas: the others are left out.
 const PARTS_VARIABLE: &str = "FERROLB_BENCH_PARTS";
-/// A `ferrolb-bench-bgp` that is built already, with `ferrolb-bench-speaker` beside it.
+/// A `ferrolb-bench-bgp` that is built already, with `ferrolb-bench-speaker` and `ferrolb` beside it.
 const PROGRAM_VARIABLE: &str = "FERROLB_BENCH_PROGRAM";
 
 const PACKAGE: &str = "ferrolb-bench-bgp";
@@ -57,6 +61,7 @@ const PACKAGES: [(&str, &str); 3] = [("bird", "bird2"), ("frr", "frr"), ("gobgp"
 enum Part {
     Table,
     Change,
+    Event,
     Detection,
     Footprint,
     Crowd,
@@ -88,7 +93,12 @@ pub(super) fn run() -> Result<Vec<Row>> {
     for part in parts {
         for step in part.steps()? {
             let load = (part == Part::Load).then(Load::start).transpose()?;
-            let said = process::output(step_command(&program).args(&step))?;
+            let said = match part {
+                Part::Event => event::said(&program, &step)?,
+                Part::Table | Part::Change | Part::Detection | Part::Footprint | Part::Crowd | Part::Load => {
+                    process::output(step_command(&program).args(&step))?
+                }
+            };
             figures.add_all(&said)?;
             if let Some(load) = load {
                 figures.add(Sample {
@@ -113,14 +123,18 @@ pub(super) fn versions() -> Versions {
     installed.into_iter().chain([METALLB.versioned()]).collect()
 }
 
-/// The `ferrolb-bench-bgp` to measure with, and beside it ours, optimised as users run it.
+/// The `ferrolb-bench-bgp` to measure with, and beside it ours, optimised as users run it; beside that what
+/// a lab is made of.
 fn program() -> Result<PathBuf> {
     if let Some(program) = std::env::var_os(PROGRAM_VARIABLE) {
         let program = std::path::absolute(program)?;
         ensure!(program.is_file(), "{PROGRAM_VARIABLE}: there is no {}", program.display());
         return Ok(program);
     }
-    process::run(workspace::cargo().args(["build", "--locked", "--release", "--package", PACKAGE]))?;
+    lab::build()?;
+    let mut build = workspace::cargo();
+    build.args(["build", "--locked", "--release", "--package", PACKAGE, "--package", event::PROGRAM]);
+    process::run(&mut build)?;
     Ok(workspace::target().join("release").join(PACKAGE))
 }
 
@@ -149,13 +163,14 @@ fn number(variable: &str, default: u64) -> Result<u64> {
 }
 
 impl Part {
-    const ALL: [Self; 6] =
-        [Self::Table, Self::Change, Self::Detection, Self::Footprint, Self::Crowd, Self::Load];
+    const ALL: [Self; 7] =
+        [Self::Table, Self::Change, Self::Event, Self::Detection, Self::Footprint, Self::Crowd, Self::Load];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Table => "table",
             Self::Change => "change",
+            Self::Event => "event",
             Self::Detection => "detection",
             Self::Footprint => "footprint",
             Self::Crowd => "crowd",
@@ -175,6 +190,10 @@ impl Part {
         let runs = |default: usize| -> Result<u64> { Ok(u64::try_from(super::runs(default)?)?) };
         Ok(match self {
             Self::Table | Self::Change => each(&CONTENDERS, "--runs", runs(RUNS)?),
+            Self::Event => vec![
+                step(&[OURS, "--runs", &runs(EVENTS)?.to_string()]),
+                step(&[METALLB.name, "--runs", &runs(PEER_EVENTS)?.to_string()]),
+            ],
             Self::Detection => {
                 let runs = runs(DETECTIONS)?.to_string();
                 let others = WITH_BFD.iter().filter(|contender| **contender != OURS);
@@ -264,6 +283,10 @@ mod tests {
             assert!(!steps.is_empty() && steps.iter().all(|step| step[0] == part.name()), "{steps:?}");
         }
         assert_eq!(Part::Detection.steps().unwrap().len(), 6);
+        assert_eq!(
+            Part::Event.steps().unwrap().concat().join(" "),
+            "event ferrolb --runs 15 event metallb --runs 5"
+        );
         let mut names: Vec<_> = MEASURES.iter().map(|(name, ..)| name).collect();
         names.sort_unstable();
         names.dedup();

@@ -17,6 +17,7 @@ use super::peer::METALLB;
 use super::requests::Requests;
 use super::{Goal, Row, Summary, Versions};
 use crate::workspace;
+pub(super) use addresses::create;
 use reading::{Reading, Usage};
 
 /// How many addresses, and how a row calls that.

@@ -66,6 +66,12 @@ impl Stage {
         process::output(command.args(arguments))
     }
 
+    /// Path of the kubeconfig of whoever may do everything.
+    #[expect(clippy::unused_self, reason = "there is a cluster as long as there is a stage")]
+    pub(crate) fn kubeconfig(&self) -> Result<String> {
+        Ok(process::output(&mut lab::command(NAME, ["kubeconfig"]))?.trim().to_owned())
+    }
+
     /// Applies a file of `bench/failover`.
     pub(super) fn apply(&self, file: &str) -> Result<()> {
         let path = workspace::root().join("bench/failover").join(file);

@@ -34,7 +34,8 @@ pub(super) fn announce(stage: &Stage, numbers: Range<usize>) -> Result<()> {
     }
 }
 
-fn create(stage: &Stage, numbers: Range<usize>) -> Result<()> {
+/// Creates the Services with these numbers, and waits for nothing.
+pub(in crate::bench) fn create(stage: &Stage, numbers: Range<usize>) -> Result<()> {
     let services: Vec<Value> = numbers.map(service).collect();
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": services });
     let directory = workspace::target().join("bench/rest");
