@@ -52,7 +52,7 @@ pub(super) enum KnownPeer {
         /// The path that BFD watches.
         path: Option<SessionPath>,
     },
-    /// There can be none, for what is said there.
+    /// There can be none, for what is said there: with a range, but with those who connect from it.
     Impossible(Box<BgpSessionStatus>),
 }
 

@@ -9,9 +9,11 @@
 //! BFD speaks to BGP through here, without a plan: a path that is lost is BGP's to know at once.
 //!
 //! # Layout
-//! `sought` is what a peer's object means to the drivers, with `host` for what is the node's, and `tables`
-//! what the peer is told; `restart` is what a former life left; `status` is how a session is said to be.
+//! `sought` is what a peer's object means to the drivers, with `host` for what is the node's, `callers` for who
+//! connects from a range, and `tables` what the peer is told; `restart` is what a former life left; `status` is
+//! how a session is said to be.
 
+mod callers;
 mod host;
 mod restart;
 mod sought;
@@ -26,7 +28,7 @@ use anyhow::Context;
 use ferrolb_api::bgp_session::BgpSessionStatus;
 use ferrolb_bgp::{BfdState, State, Status, Transport};
 use ferrolb_peering::bfd::{self, BfdEvent, SessionPath, SessionStatus};
-use ferrolb_peering::bgp::{self, BgpEvent, HandedOver, WantedPeer};
+use ferrolb_peering::bgp::{self, BgpEvent, Caller, HandedOver, WantedPeer, WantedRange};
 use ferrolb_peering::bmp::{self, BmpConfig, BmpMetrics};
 use ferrolb_peering::recording::{Recorder, What};
 use ferrolb_peering::{BfdConfig, BfdHandle, BfdMetrics, BfdView, BgpHandle, BgpMetrics, BgpView};
@@ -40,6 +42,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Sessions;
 use super::inspect::{Inspector, KnownPeer, KnownPeers};
+pub(super) use callers::range_status;
 pub(super) use host::Host;
 use restart::FormerLife;
 use sought::{CannotPeer, Sought, sought, transitivity};
@@ -50,6 +53,9 @@ use tables::{Table, Tables};
 /// is one for the API server, and there are as many as nodes and peers.
 const DETAILS_INTERVAL: Duration = Duration::from_secs(10);
 
+/// What BGP is asked for: peers, and the ranges that others may connect from.
+type Wanted = (BTreeMap<ObjectName, WantedPeer>, BTreeMap<ObjectName, WantedRange>);
+
 /// The drivers, and what they were asked for.
 #[derive(Debug)]
 pub(super) struct Peering {
@@ -58,6 +64,11 @@ pub(super) struct Peering {
     bfd: BfdHandle,
     bfd_view: watch::Receiver<BfdView>,
     peers: BTreeMap<ObjectName, Result<Peer, CannotPeer>>,
+    /// Those among them that have connected from a range, whether or not they may.
+    callers: BTreeSet<Caller>,
+    ranges: BTreeMap<ObjectName, WantedRange>,
+    /// How many peers of each range were refused, as far as the log says.
+    refused: BTreeMap<ObjectName, u64>,
     /// The same for who looks in from outside.
     known: watch::Sender<KnownPeers>,
     tables: Tables,
@@ -66,7 +77,7 @@ pub(super) struct Peering {
     lost: BTreeSet<SessionPath>,
     /// What BGP was asked for last. That there is no peer is to be said too: until BGP is asked for the
     /// first time, it keeps the sessions of the speaker before this one.
-    wanted: Option<BTreeMap<ObjectName, WantedPeer>>,
+    wanted: Option<Wanted>,
     clock: WallClock,
     statuses: BTreeMap<ObjectName, BgpSessionStatus>,
     /// When the statuses followed every detail last.
@@ -111,6 +122,9 @@ impl Peering {
             bfd: bfd.handle,
             bfd_view: bfd.view,
             peers: BTreeMap::new(),
+            callers: BTreeSet::new(),
+            ranges: BTreeMap::new(),
+            refused: BTreeMap::new(),
             known: watch::Sender::default(),
             tables: Tables::default(),
             former_life,
@@ -160,6 +174,9 @@ impl Peering {
         // Who has been heard by now is the one.
         routers.extend(host.routers.clone());
         let host = &Host { routers: &routers, ..*host };
+        self.callers = callers::callers(&self.bgp_view.borrow().ranges);
+        self.ranges = callers::ranges(&planned.peers);
+        let sessions = callers::with_callers(&planned.peers, &self.callers);
         let peer = |(name, session): (&ObjectName, &ferrolb_plan::bgp::Session)| {
             let table = self.tables.table(&session.routes, transitivity(&session.peer));
             let before = self.peers.get(name).and_then(|peer| Some(&peer.as_ref().ok()?.sought));
@@ -171,11 +188,11 @@ impl Peering {
                 sought,
                 table,
                 is_shutting_down: planned.is_shutting_down,
-                has_restarted: self.former_life.knew(name),
+                has_restarted: self.former_life.left_routes_to(name, clock::now()),
             });
             (name.clone(), peer)
         };
-        let peers = planned.peers.iter().map(peer).collect();
+        let peers = sessions.iter().map(peer).collect();
         self.peers = peers;
         self.show_known();
         self.tables.forget_unused();
@@ -208,6 +225,11 @@ impl Peering {
         }
     }
 
+    /// Whether who has connected from a range is another than with the last plan.
+    pub(super) fn has_other_callers(&self) -> bool {
+        callers::callers(&self.bgp_view.borrow().ranges) != self.callers
+    }
+
     /// Tells BGP that BFD has lost a path, whatever has become of it since.
     pub(super) fn lose(&mut self, path: SessionPath) {
         self.lost.insert(path);
@@ -237,8 +259,10 @@ impl Peering {
         let wanted: BTreeMap<_, _> =
             peers.map(|(name, peer)| (name.clone(), peer.wanted(state(peer)))).collect();
         self.lost = lost;
+        let wanted = (wanted, self.ranges.clone());
         if self.wanted.as_ref() != Some(&wanted) {
-            self.bgp.set_peers(wanted.clone());
+            let (peers, ranges) = wanted.clone();
+            self.bgp.set_peers_and_ranges(peers, ranges);
             self.wanted = Some(wanted);
         }
     }
@@ -246,15 +270,17 @@ impl Peering {
     /// How the sessions are, in the words of their objects.
     pub(super) fn statuses(&mut self, now: Instant) -> BTreeMap<ObjectName, BgpSessionStatus> {
         let paths = Arc::clone(&self.bfd_view.borrow().sessions);
-        let heard = Arc::clone(&self.bgp_view.borrow().peers);
+        let BgpView { peers: heard, ranges } = self.bgp_view.borrow().clone();
         let status = |(name, peer): (&ObjectName, &Result<Peer, CannotPeer>)| {
-            let status = match peer {
-                Ok(peer) => {
+            let mut status = match (peer, ranges.get(name)) {
+                (Ok(peer), _) => {
                     let path = peer.sought.bfd.as_ref().and_then(|(path, _)| paths.get(path));
                     status::session(heard.get(name), path, &self.clock)
                 }
-                Err(why) => status::impossible(*why),
+                (Err(_), Some(range)) => range_status(range),
+                (Err(why), None) => status::impossible(*why),
             };
+            callers::note_caller(name, &mut status);
             (name.clone(), status)
         };
         let mut statuses: BTreeMap<_, _> = self.peers.iter().map(status).collect();
@@ -268,6 +294,7 @@ impl Peering {
             }
         } else {
             self.detailed = now;
+            callers::log_refusals(&mut self.refused, &ranges);
         }
         self.statuses.clone_from(&statuses);
         statuses
@@ -276,7 +303,7 @@ impl Peering {
     /// Hands on how each session with a BGP peer is.
     pub(super) fn for_each_session(&self, show: impl Fn(&Transport, &Status)) {
         let heard = Arc::clone(&self.bgp_view.borrow().peers);
-        for (name, peer) in self.wanted.iter().flatten() {
+        for (name, peer) in self.wanted.iter().flat_map(|(peers, _)| peers) {
             if let Some(status) = heard.get(name) {
                 show(&peer.config.transport, &status.session);
             }

@@ -199,9 +199,12 @@ impl Speaker {
                 changed = self.peering.changed() => {
                     changed?;
                     self.peering.reconcile();
-                    self.report.publish_sessions(self.peering.statuses(clock::now()));
-                    self.show_as_metallb();
-                    continue;
+                    // Only a plan says what they are told.
+                    if !self.peering.has_other_callers() {
+                        self.report.publish_sessions(self.peering.statuses(clock::now()));
+                        self.show_as_metallb();
+                        continue;
+                    }
                 }
                 news = inputs.events.log_next() => match news {
                     Some(News::Conflict(conflict)) if self.decider.contested(&conflict, clock::now()) => {}
@@ -342,7 +345,9 @@ impl Speaker {
                 changed = self.peering.changed() => {
                     changed?;
                     self.peering.reconcile();
-                    continue;
+                    if !self.peering.has_other_callers() {
+                        continue;
+                    }
                 }
                 () = tokio::time::sleep_until(end) => {}
             }

@@ -10,8 +10,8 @@
 //! another node tells too. What no other node would advertise stays, as in layer 2.
 //!
 //! # Layout
-//! [`peer`], with [`timers`] and [`password`], [`bfd_profile`] and [`advertisement`] are what an operator
-//! writes; `eligible` finds which Services this node may advertise, [`routes`] what is told of them to
+//! [`peer`], with [`range`], [`timers`] and [`password`], [`bfd_profile`] and [`advertisement`] are what an
+//! operator writes; `eligible` finds which Services this node may advertise, [`routes`] what is told of them to
 //! whom, [`weight`] how much of the traffic this node asks for, and [`plan()`] puts it together into
 //! [`Verdict`]s.
 
@@ -20,6 +20,7 @@ pub mod bfd_profile;
 mod eligible;
 pub mod password;
 pub mod peer;
+pub mod range;
 pub mod routes;
 pub mod timers;
 pub mod verdict;
@@ -36,6 +37,7 @@ pub use self::advertisement::BgpAdvertisement;
 pub use self::bfd_profile::BfdProfile;
 pub use self::password::Password;
 pub use self::peer::{BgpPeer, Endpoint, Identity, RemoteAsn, peers_of};
+pub use self::range::{ListenRange, ListenRangeError, caller};
 pub use self::routes::{Route, Routes};
 pub use self::timers::{Timers, TimersError};
 pub use self::verdict::{Verdict, Withheld};

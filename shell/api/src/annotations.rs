@@ -24,6 +24,9 @@ pub const SPREAD: &str = "ferrolb.io/spread";
 
 /// On a `BGPPeer`, `"true"`: the peer is to connect, and this side only listens.
 pub const PASSIVE: &str = "ferrolb.io/passive";
+/// On a `BGPPeer`: prefixes, separated by commas, one of which has the peer's address. Each router that connects
+/// from one is a peer, and this side only listens.
+pub const LISTEN_RANGE: &str = "ferrolb.io/listen-range";
 
 /// One of MetalLB's annotations, readable under both of its prefixes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
     attr = "cfg_attr(true, serde(default))",
     printcolumn(name = "Node", type_ = "string", json_path = ".status.node"),
     printcolumn(name = "Peer", type_ = "string", json_path = ".status.peer"),
+    printcolumn(name = "Caller", type_ = "string", json_path = ".status.caller"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
     printcolumn(name = "Since", type_ = "date", json_path = ".status.since"),
     printcolumn(name = "BFD", type_ = "string", json_path = ".status.bfd.state"),
@@ -49,7 +50,13 @@ pub struct BgpSessionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("self == oldSelf", "Value is immutable"))]
     pub peer_namespace: Option<String>,
-    /// Idle, Connect, Active, OpenSent, OpenConfirm or Established: RFC 4271 §8.2.2. Idle too where there can be no session.
+    /// The peer's address where the BGPPeer is a range: there is an object for each peer that has connected, and one without
+    /// this for the range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("self == oldSelf", "Value is immutable"))]
+    pub caller: Option<String>,
+    /// Idle, Connect, Active, OpenSent, OpenConfirm or Established: RFC 4271 §8.2.2. Idle too where there can be no session, and
+    /// Listening for a range.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// Since when it is in that state. While there is no session, this and what is below may be some seconds old.

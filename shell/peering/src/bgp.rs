@@ -12,8 +12,9 @@
 //! It logs nothing and decides nothing: what it cannot do is told as the error of the peer that needs
 //! it, and tried again when [`ferrolb_bgp::Peer`] wants to connect again.
 //!
-//! This side opens the connections. Only where a peer may ([`TransportOptions::listen_port`]) the thread
-//! listens, and refuses whoever is not one: a node shares port 179 with other speakers.
+//! This side opens the connections. Only where a peer may ([`TransportOptions::listen_port`]), or whoever
+//! comes from a range of addresses ([`WantedRange`]), the thread listens, and refuses all others: a node
+//! shares port 179 with other speakers.
 //!
 //! The thread ends after [`BgpHandle::leave`], or without a NOTIFICATION when the handle is dropped,
 //! as if the process had died: a peer that knows graceful restart then keeps the routes. After
@@ -32,6 +33,7 @@ use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
+pub use callers::{CALLERS_MAX, Caller, RangeStatus, WantedRange};
 use driver::Driver;
 pub use inspector::{AdjRibOut, BgpInspector};
 pub use metrics::BgpMetrics;
@@ -41,6 +43,7 @@ use telling::Telling;
 
 use crate::bmp::Exports;
 
+mod callers;
 mod connection;
 mod driver;
 mod inspector;
@@ -124,6 +127,7 @@ pub struct HandedOver {
 #[derive(Clone, Debug, Default)]
 struct Wanted {
     peers: Arc<BTreeMap<ObjectName, Arc<WantedPeer>>>,
+    ranges: Arc<BTreeMap<ObjectName, WantedRange>>,
     ending: Option<Ending>,
 }
 
@@ -177,10 +181,22 @@ pub fn resume(metrics: BgpMetrics, sessions: Vec<HandedOver>) -> Result<Bgp, Spa
 impl BgpHandle {
     /// Replaces the peers. What a change does to a session that there is, is said at
     /// [`ferrolb_bgp::Peer::set_config`] and [`TransportOptions`]; changed routes are told as soon as
-    /// the connection can take them. A peer that is not wanted any more is told so.
+    /// the connection can take them. A peer that is not wanted any more is told so. There are no ranges.
     pub fn set_peers(&self, peers: BTreeMap<ObjectName, WantedPeer>) {
+        self.set_peers_and_ranges(peers, BTreeMap::new());
+    }
+
+    /// The same, with the ranges that others may connect from. Who does is in the view, and becomes a peer
+    /// when it is among `peers` by its name ([`Caller::name`]).
+    pub fn set_peers_and_ranges(
+        &self,
+        peers: BTreeMap<ObjectName, WantedPeer>,
+        ranges: BTreeMap<ObjectName, WantedRange>,
+    ) {
         let peers = peers.into_iter().map(|(name, peer)| (name, Arc::new(peer))).collect();
-        self.wanted.send_modify(|wanted| wanted.peers = Arc::new(peers));
+        self.wanted.send_modify(|wanted| {
+            (wanted.peers, wanted.ranges) = (Arc::new(peers), Arc::new(ranges));
+        });
     }
 
     /// What monitoring stations are to be told of ([`crate::bmp::spawn`]), from what is new of a peer on:
@@ -224,7 +240,7 @@ impl BgpHandle {
 
     fn end(&self, ending: Ending) {
         let ending = Some(ending);
-        self.wanted.send_modify(|wanted| *wanted = Wanted { peers: Arc::default(), ending });
+        self.wanted.send_modify(|wanted| *wanted = Wanted { ending, ..Wanted::default() });
     }
 }
 

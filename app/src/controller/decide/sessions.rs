@@ -15,7 +15,9 @@ pub(super) fn condition(object: &ConfigObject, view: &ControllerView) -> Option<
         [&reference.namespace, &reference.name].map(|part| part.as_deref().unwrap_or_default());
     let sessions = view.sessions.get(&ObjectName::new(namespace, name));
     let all = sessions.map_or(0, |sessions| sessions.len());
-    let mut down = sessions.into_iter().flatten().filter(|(_, session)| !is_established(session));
+    let is_range = sessions.into_iter().flatten().any(|(_, session)| is(session, "Listening"));
+    let is_well = |session| is(session, "Established") || is(session, "Listening");
+    let mut down = sessions.into_iter().flatten().filter(|(_, session)| !is_well(session));
     let first = down.next();
     let (holds, reason, message) = match first {
         None if all == 0 => (
@@ -25,6 +27,9 @@ pub(super) fn condition(object: &ConfigObject, view: &ControllerView) -> Option<
              they select cannot use the object, which their ConfigurationStates speaker-NODE tell."
                 .to_owned(),
         ),
+        None if is_range => {
+            (true, "Listening", format!("All {all} nodes that are to listen for peers of the range do."))
+        }
         None => (true, "Established", format!("All {all} nodes that are to have a session with the peer have it.")),
         Some(one) => {
             let missing = down.count().saturating_add(1);
@@ -38,8 +43,8 @@ pub(super) fn condition(object: &ConfigObject, view: &ControllerView) -> Option<
     Some(Condition { type_: READY, holds, reason, message })
 }
 
-fn is_established(session: &BgpSessionStatus) -> bool {
-    session.state.as_deref() == Some("Established")
+fn is(session: &BgpSessionStatus, state: &str) -> bool {
+    session.state.as_deref() == Some(state)
 }
 
 fn why((node, session): (&NodeName, &BgpSessionStatus)) -> String {
@@ -107,6 +112,15 @@ mod tests {
         );
         assert!(ready(&[("a", "Connect", None)]).message.ends_with("on node a it is Connect."));
         assert_eq!(ready(&[]).reason, "NoSession");
+    }
+
+    #[test]
+    fn a_range_is_ready_when_every_node_listens_for_it_whoever_connects() {
+        let listens = |node| (node, "Listening", None);
+        let all = ready(&[listens("a"), listens("b")]);
+        assert_eq!((all.holds, all.reason), (true, "Listening"));
+        let some = ready(&[listens("a"), ("b", "Idle", Some("nothing can listen on 0.0.0.0:179"))]);
+        assert_eq!((some.holds, some.reason), (false, "SessionDown"));
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Sessions {
     pub fn interfaces(&self) -> BTreeSet<InterfaceName> {
         let interface = |session: &Session| match &session.peer.endpoint {
             Endpoint::Interface(interface) => Some(interface.clone()),
-            Endpoint::Address(_) => None,
+            Endpoint::Address(_) | Endpoint::Range(_) => None,
         };
         self.peers.values().filter_map(interface).collect()
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ferrolb_peering::BgpView;
 use ferrolb_peering::bfd::SessionStatus;
 use ferrolb_peering::bgp::PeerStatus;
 use ferrolb_telemetry::chain;
@@ -10,11 +11,11 @@ use ferrolb_vocab::ObjectName;
 
 use super::{Inspector, KnownPeer};
 use crate::bgp_command::answer::{LastError, Received, Session};
-use crate::speaker::peering::{WallClock, session_status};
+use crate::speaker::peering::{WallClock, range_status, session_status};
 
 /// The sessions with these peers, by name.
 pub(super) fn sessions(asked: &BTreeMap<&ObjectName, &KnownPeer>, inspector: &Inspector) -> Vec<Session> {
-    let heard = Arc::clone(&inspector.bgp_view.borrow().peers);
+    let BgpView { peers: heard, ranges } = inspector.bgp_view.borrow().clone();
     let paths = Arc::clone(&inspector.bfd_view.borrow().sessions);
     let session = |(name, known): (&&ObjectName, &&KnownPeer)| {
         let heard = heard.get(*name);
@@ -22,7 +23,8 @@ pub(super) fn sessions(asked: &BTreeMap<&ObjectName, &KnownPeer>, inspector: &In
             KnownPeer::Possible { path, .. } => path.as_ref().and_then(|path| paths.get(path)),
             KnownPeer::Impossible(_) => None,
         };
-        session(name, known, (heard, bfd), &inspector.clock)
+        let range = ranges.get(*name).map(|range| KnownPeer::Impossible(Box::new(range_status(range))));
+        session(name, range.as_ref().unwrap_or(known), (heard, bfd), &inspector.clock)
     };
     asked.iter().map(session).collect()
 }

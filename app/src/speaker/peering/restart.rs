@@ -7,8 +7,9 @@ use std::net::{SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use ferrolb_link::Routers;
-use ferrolb_peering::bgp::HandedOver;
-use ferrolb_vocab::{Link, ObjectName};
+use ferrolb_peering::bgp::{Caller, HandedOver};
+use ferrolb_telemetry::clock;
+use ferrolb_vocab::{Instant, Link, ObjectName};
 
 use super::sought::RESTART_TIME;
 
@@ -24,6 +25,8 @@ pub(super) struct FormerLife {
     /// The link-local addresses that its sessions are with, each with the index of its link. Whom it heard
     /// there does not advertise itself once more for this process before the first plan.
     pub(super) neighbors: Vec<SocketAddrV6>,
+    /// When this process began.
+    began: Instant,
 }
 
 impl FormerLife {
@@ -36,6 +39,7 @@ impl FormerLife {
             forwards: uptime.is_some_and(|uptime| uptime > restart_time),
             peers: None,
             neighbors: sessions.iter().filter_map(remote).filter_map(link_local).collect(),
+            began: clock::now(),
         }
     }
 
@@ -57,8 +61,19 @@ impl FormerLife {
         mem::take(&mut self.neighbors).into_iter().filter_map(router).collect()
     }
 
-    /// Whether the peer may have routes of it.
-    pub(super) fn knew(&self, peer: &ObjectName) -> bool {
+    /// Whether the peer may have routes of it. One that connects from a range may connect for the first time, and
+    /// again and again: then as long as a peer keeps them.
+    pub(super) fn left_routes_to(&self, peer: &ObjectName, now: Instant) -> bool {
+        match Caller::of(peer) {
+            None => self.knew(peer),
+            Some(Caller { range, .. }) => {
+                let age = now.saturating_since(self.began);
+                self.knew(&range) && age < Duration::from_secs(RESTART_TIME.into())
+            }
+        }
+    }
+
+    fn knew(&self, peer: &ObjectName) -> bool {
         self.peers.as_ref().is_some_and(|peers| peers.contains(peer))
     }
 }
@@ -90,7 +105,7 @@ mod tests {
         assert!(!life.knew(&one));
         life.note_peers([one.clone()].into());
         life.note_peers(both());
-        assert!(life.knew(&one) && !life.knew(&other));
+        assert!(life.left_routes_to(&one, life.began) && !life.left_routes_to(&other, life.began));
         life.note_peers([other.clone()].into());
         life.note_peers(both());
         assert!(!life.knew(&one));
@@ -112,6 +127,19 @@ mod tests {
         let router = ("eth1".into(), "fe80::fe".parse().unwrap());
         assert_eq!(life.take_routers(&links), [router].into(), "link 8 is gone");
         assert_eq!(life.take_routers(&links), Routers::new());
+    }
+
+    #[test]
+    fn who_connects_from_a_range_may_have_routes_of_a_former_life_as_long_as_it_would_keep_them() {
+        let range = ObjectName::new("metallb-system", "leaves");
+        let caller = Caller { range: range.clone(), address: [192, 0, 2, 7].into() }.name();
+        let mut life = FormerLife::default();
+        let began = life.began;
+        let at = |seconds| began + Duration::from_secs(seconds);
+        assert!(!life.left_routes_to(&caller, at(1)));
+        life.note_peers([range.clone()].into());
+        assert!(life.left_routes_to(&caller, at(1)) && life.left_routes_to(&caller, at(119)));
+        assert!(!life.left_routes_to(&caller, at(120)) && life.left_routes_to(&range, at(120)));
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Sought {
     }
 }
 
-/// Why there can be no session with a peer that has an interface and no address, before something changes.
+/// Why there can be no session with a peer that has no address, before something changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CannotPeer {
     /// The node has no such interface.
@@ -51,6 +51,8 @@ pub(super) enum CannotPeer {
     NoLinkLocalAddress,
     /// Nobody was heard on it.
     NoRouter,
+    /// It is a range: those that connect from it are peers.
+    NoCaller,
 }
 
 impl CannotPeer {
@@ -61,6 +63,7 @@ impl CannotPeer {
             Self::LinkDown => "LinkDown",
             Self::NoLinkLocalAddress => "NoLinkLocalAddress",
             Self::NoRouter => "NoRouterHeard",
+            Self::NoCaller => "NotListening",
         }
     }
 }
@@ -83,6 +86,7 @@ impl fmt::Display for CannotPeer {
                 "spec.interface: no router advertisement came in there; the router has to send them (FRR \
                  does with \"neighbor <interface> interface\")"
             }
+            Self::NoCaller => "the speaker is about to listen for the peers of the range",
         })
     }
 }
@@ -110,6 +114,7 @@ pub(super) fn sought(
     let Place { remote, via, next_hops } = match &peer.endpoint {
         Endpoint::Address(address) => numbered(SocketAddr::new(*address, peer.port), host, before),
         Endpoint::Interface(interface) => unnumbered((interface, peer.port), host, before)?,
+        Endpoint::Range(_) => return Err(CannotPeer::NoCaller),
     };
     let families: Families = Family::ALL.into_iter().filter(|one| peer.carries(one.ip_family())).collect();
     let restart = GracefulRestartConfig {
@@ -212,7 +217,7 @@ fn ttl(peer: &BgpPeer) -> NonZeroU8 {
 /// Whether there is no other way to the peer than its link.
 fn is_on_the_link(peer: &BgpPeer) -> bool {
     match peer.endpoint {
-        Endpoint::Address(_) => ttl(peer) == NonZeroU8::MIN,
+        Endpoint::Address(_) | Endpoint::Range(_) => ttl(peer) == NonZeroU8::MIN,
         Endpoint::Interface(_) => true,
     }
 }
@@ -222,8 +227,10 @@ fn is_on_the_link(peer: &BgpPeer) -> bool {
 fn path(peer: &BgpPeer, address: IpAddr, host: &Host<'_>) -> SessionPath {
     let (interface, is_multihop) = match &peer.endpoint {
         Endpoint::Interface(interface) => (Some(interface.clone()), false),
-        Endpoint::Address(_) if is_internal(peer) => (peer.vrf.clone(), host.link_to(address).is_none()),
-        Endpoint::Address(_) => (peer.vrf.clone(), peer.ebgp_multihop),
+        Endpoint::Address(_) | Endpoint::Range(_) if is_internal(peer) => {
+            (peer.vrf.clone(), host.link_to(address).is_none())
+        }
+        Endpoint::Address(_) | Endpoint::Range(_) => (peer.vrf.clone(), peer.ebgp_multihop),
     };
     SessionPath { peer: address, local: peer.source_address, interface, is_multihop }
 }

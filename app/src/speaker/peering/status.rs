@@ -13,6 +13,7 @@ use ferrolb_wire::bgp::Family;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use super::callers::LISTENING;
 use super::sought::CannotPeer;
 
 /// A point on the process's clock and on the wall's. It is taken once: what was so since a time is told
@@ -109,7 +110,8 @@ pub(super) fn is_like(one: &BgpSessionStatus, other: &BgpSessionStatus) -> bool 
     let established = State::Established.to_string();
     let [one, other] = [one, other].map(|status| {
         let up_since = status.since.as_ref().filter(|_| status.state.as_ref() == Some(&established));
-        (up_since, status.bfd.as_ref().map(|bfd| &bfd.state))
+        let listens = status.state.as_deref() == Some(LISTENING);
+        (up_since, listens, status.bfd.as_ref().map(|bfd| &bfd.state))
     });
     one == other
 }

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+mod calling;
 mod field_changes;
 mod resuming;
 
@@ -130,7 +131,8 @@ impl Running {
     }
 
     fn wanted(&self) -> &BTreeMap<ObjectName, WantedPeer> {
-        self.peering.wanted.as_ref().expect("there was a plan")
+        let (peers, _ranges) = self.peering.wanted.as_ref().expect("there was a plan");
+        peers
     }
 
     /// Waits, as the speaker does, until it is so.

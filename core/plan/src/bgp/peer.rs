@@ -9,6 +9,7 @@ use ferrolb_vocab::{Asn, BgpId, InterfaceName, IpFamily, Labels, ObjectName, Sel
 
 use super::bfd_profile::BfdProfile;
 use super::password::Password;
+use super::range::ListenRange;
 use super::timers::Timers;
 
 /// A `BGPPeer`.
@@ -66,6 +67,8 @@ pub enum Endpoint {
     Address(IpAddr),
     /// Behind this interface, whatever its address: unnumbered.
     Interface(InterfaceName),
+    /// At any of these addresses: each that connects is a peer of its own, a dynamic one.
+    Range(ListenRange),
 }
 
 /// Who a peer is to a node: where it is, within a VRF. The port is no part of it, as with `MetalLB`.
@@ -83,12 +86,24 @@ impl BgpPeer {
     }
 
     /// Whether the peer takes prefixes of `family`: that of its own address, or both where it has none
-    /// or the operator says so.
+    /// or the operator says so. One of a range is told those of its own address alone: [`super::caller`].
     #[must_use]
     pub fn carries(&self, family: IpFamily) -> bool {
         match &self.endpoint {
             Endpoint::Address(address) => self.dual_stack || IpFamily::of(*address) == family,
             Endpoint::Interface(_) => true,
+            Endpoint::Range(range) => self.dual_stack || range.has(family),
+        }
+    }
+
+    /// Whether a peer that connects could be of either range.
+    #[must_use]
+    pub fn shares_addresses_with(&self, other: &Self) -> bool {
+        match (&self.endpoint, &other.endpoint) {
+            (Endpoint::Range(one), Endpoint::Range(another)) => {
+                self.vrf == other.vrf && one.overlaps(another)
+            }
+            (Endpoint::Address(_) | Endpoint::Interface(_) | Endpoint::Range(_), _) => false,
         }
     }
 
@@ -99,16 +114,18 @@ impl BgpPeer {
     }
 }
 
-/// The peers of a node with these labels. Of two that are the same to it, the first by name: the other
-/// is told so at the object.
+/// The peers of a node with these labels. Of two that are the same to it, or ranges that overlap, the first
+/// by name: the other is told so at the object.
 #[must_use]
 pub fn peers_of<'a>(
     peers: &'a BTreeMap<ObjectName, BgpPeer>,
     labels: &Labels,
 ) -> BTreeMap<&'a ObjectName, &'a BgpPeer> {
-    let mut known = BTreeMap::new();
+    let mut known: BTreeMap<Identity<'_>, (&ObjectName, &BgpPeer)> = BTreeMap::new();
     for (name, peer) in peers.iter().filter(|(_, peer)| peer.covers_node(labels)) {
-        known.entry(peer.identity()).or_insert((name, peer));
+        if !known.values().any(|(_, other)| other.shares_addresses_with(peer)) {
+            known.entry(peer.identity()).or_insert((name, peer));
+        }
     }
     known.into_values().collect()
 }
@@ -118,6 +135,7 @@ impl fmt::Display for Endpoint {
         match self {
             Self::Address(address) => address.fmt(f),
             Self::Interface(interface) => interface.fmt(f),
+            Self::Range(range) => range.fmt(f),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::{Advertisements, Exclusions, Ownership, Pool, ServingEndpoints, Traff
 
 mod attributes;
 mod going;
+mod ranges;
 mod selection;
 mod together;
 mod weights;

@@ -141,8 +141,8 @@ fn printer_columns_are_those_of_the_contract() {
         ("BGPPeer/v1beta2", peer.into()),
         (
             "BGPSession/v1alpha1",
-            "Node string .status.node; Peer string .status.peer; State string .status.state; \
-             Since date .status.since; BFD string .status.bfd.state; Reason string .status.reason; \
+            "Node string .status.node; Peer string .status.peer; Caller string .status.caller; \
+             State string .status.state; Since date .status.since; BFD string .status.bfd.state; Reason string .status.reason; \
              Message string .status.message 10"
                 .into(),
         ),
@@ -369,6 +369,7 @@ fn session_fields_are_those_of_the_guide() {
             "bfd.reason string",
             "bfd.since string",
             "bfd.state string required",
+            "caller string",
             "lastReceived object",
             "lastReceived.at string required",
             "lastReceived.code integer required min=0 max=255",

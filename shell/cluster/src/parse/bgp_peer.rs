@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrolb_api::BgpPeer;
-use ferrolb_api::annotations::PASSIVE;
+use ferrolb_api::annotations::{LISTEN_RANGE, PASSIVE};
 use ferrolb_api::bgp_peer::{BgpPeerSpec, DynamicAsn};
 use ferrolb_plan as plan;
-use ferrolb_plan::bgp::{Endpoint, Password, RemoteAsn, Timers};
+use ferrolb_plan::bgp::{Endpoint, ListenRange, Password, RemoteAsn, Timers};
 use ferrolb_vocab::{Asn, BgpId, IpFamily, ObjectName};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -63,17 +63,10 @@ fn parse(object: &BgpPeer) -> Result<plan::BgpPeer, String> {
     if local_asn == Some(Asn(0)) {
         return Err("spec.localASN: expected 1 to 4294967295, found 0".into());
     }
-    let endpoint = endpoint(spec)?;
+    let endpoint = endpoint(object)?;
     let source_address = address("spec.sourceAddress: invalid source IP", given(&spec.source_address))?;
-    if let (Endpoint::Address(peer), Some(source)) = (&endpoint, source_address)
-        && IpFamily::of(*peer) != IpFamily::of(source)
-    {
-        return Err(format!(
-            "spec.sourceAddress: invalid source IP \"{source}\": it is {} and peerAddress is {}; write one of the \
-             same family",
-            IpFamily::of(source),
-            IpFamily::of(*peer)
-        ));
+    if let Some(source) = source_address {
+        check_source(source, &endpoint)?;
     }
     let timers = Timers::complete(
         time("holdTime", given(&spec.hold_time))?,
@@ -84,11 +77,10 @@ fn parse(object: &BgpPeer) -> Result<plan::BgpPeer, String> {
         my_asn: Asn(spec.my_asn),
         remote,
         local_asn,
-        endpoint,
         source_address,
         // v1beta1 allows 0, which means the same.
         port: if spec.peer_port == 0 { BGP_PORT } else { spec.peer_port },
-        passive: passive(object)?,
+        passive: passive(object, &endpoint)?,
         timers: timers.map_err(|error| error.to_string())?,
         router_id: router_id(given(&spec.router_id))?,
         node_selectors: selectors("spec.nodeSelectors", &spec.node_selectors)?,
@@ -98,14 +90,42 @@ fn parse(object: &BgpPeer) -> Result<plan::BgpPeer, String> {
         ebgp_multihop: spec.ebgp_multi_hop.unwrap_or(false),
         vrf: given(&spec.vrf).map(Into::into),
         dual_stack: spec.dual_stack_address_family,
+        endpoint,
     })
 }
 
-/// Whether an annotation of ours has this side only listen. One that says neither is no wish to connect.
-fn passive(object: &BgpPeer) -> Result<bool, String> {
+/// Whether all connections can have this end.
+fn check_source(source: IpAddr, endpoint: &Endpoint) -> Result<(), String> {
+    let family = IpFamily::of(source);
+    let (place, other) = match endpoint {
+        Endpoint::Address(peer) => ("peerAddress", Some(IpFamily::of(*peer))),
+        Endpoint::Interface(_) => ("interface", None),
+        Endpoint::Range(range) => {
+            let other =
+                [IpFamily::V4, IpFamily::V6].into_iter().find(|one| *one != family && range.has(*one));
+            ("the listen range", other)
+        }
+    };
+    match other.filter(|other| *other != family) {
+        None => Ok(()),
+        Some(other) => Err(format!(
+            "spec.sourceAddress: invalid source IP \"{source}\": it is {family} and {place} is {other}; write one \
+             of the same family"
+        )),
+    }
+}
+
+/// Whether an annotation of ours has this side only listen, which is all that it can where nobody has written
+/// down whom to connect to. One that says neither is no wish to connect.
+fn passive(object: &BgpPeer, endpoint: &Endpoint) -> Result<bool, String> {
+    let is_range = matches!(endpoint, Endpoint::Range(_));
     match object.annotations().get(PASSIVE).map(String::as_str) {
-        None | Some("false") => Ok(false),
+        None => Ok(is_range),
+        Some("false") if !is_range => Ok(false),
         Some("true") => Ok(true),
+        Some("false") => Err(format!(
+            "metadata.annotations[{PASSIVE}]: peers of {LISTEN_RANGE} connect themselves; remove one of the two"
+        )),
         Some(other) => Err(format!(
             "metadata.annotations[{PASSIVE}]: expected \"true\" or \"false\", found {other:?}; correct it, \
              or remove it"
@@ -125,16 +145,37 @@ fn remote(spec: &BgpPeerSpec) -> Result<RemoteAsn, String> {
     }
 }
 
-fn endpoint(spec: &BgpPeerSpec) -> Result<Endpoint, String> {
+fn endpoint(object: &BgpPeer) -> Result<Endpoint, String> {
+    let spec = &object.spec;
     let address = address("spec.peerAddress: invalid BGPPeer address", given(&spec.peer_address))?;
-    match (address, given(&spec.interface)) {
-        (Some(address), None) => Ok(Endpoint::Address(address)),
-        (None, Some(interface)) => Ok(Endpoint::Interface(interface.into())),
-        (None, None) => {
+    match (address, given(&spec.interface), listen_range(object)?) {
+        (Some(address), None, None) => Ok(Endpoint::Address(address)),
+        (None, Some(interface), None) => Ok(Endpoint::Interface(interface.into())),
+        (Some(address), None, Some(range)) if range.contains(address) => Ok(Endpoint::Range(range)),
+        (None, None, _) => {
             Err("peer has no Address or Interface specified: set peerAddress, or interface".into())
         }
-        (Some(_), Some(_)) => Err("peer has both Address and Interface specified: remove one of them".into()),
+        (Some(_), Some(_), _) => {
+            Err("peer has both Address and Interface specified: remove one of them".into())
+        }
+        (Some(address), None, Some(_)) => Err(format!(
+            "spec.peerAddress: {address} is not in {LISTEN_RANGE}; write any address of the range, which stands for all"
+        )),
+        (None, Some(_), Some(_)) => Err(format!(
+            "spec.interface: peers of {LISTEN_RANGE} are told by their addresses; write one of the range in \
+             spec.peerAddress instead, which stands for all"
+        )),
     }
+}
+
+/// The addresses that an annotation of ours has peers connect from.
+fn listen_range(object: &BgpPeer) -> Result<Option<ListenRange>, String> {
+    let written = object.annotations().get(LISTEN_RANGE);
+    let parse = |text: &String| {
+        let range = text.parse::<ListenRange>();
+        range.map_err(|error| format!("metadata.annotations[{LISTEN_RANGE}]: {error}"))
+    };
+    written.map(parse).transpose()
 }
 
 /// A field that is empty is as if it were not there.

@@ -35,7 +35,8 @@ pub struct Report {
     pub advertised: BTreeMap<ServiceKey, Arc<BTreeSet<ObjectName>>>,
     /// What it judges of the configuration, if it has judged.
     pub configuration: Option<Condition>,
-    /// How its sessions with BGP peers are. What they are about is filled in when they are written.
+    /// How its sessions with BGP peers are. What they are about is filled in when they are written, unless it is
+    /// not the object of that name.
     pub sessions: BTreeMap<ObjectName, BgpSessionStatus>,
     /// The nodes whose speakers are there to remove what they wrote.
     pub alive: BTreeSet<NodeName>,
@@ -170,7 +171,7 @@ impl Reporter {
     async fn write_session(&self, peer: &ObjectName, session: &BgpSessionStatus) -> Result<(), kube::Error> {
         let status = BgpSessionStatus {
             node: Some(self.node.to_string()),
-            peer: Some(peer.name.clone()),
+            peer: session.peer.clone().or_else(|| Some(peer.name.clone())),
             peer_namespace: Some(peer.namespace.clone()),
             ..session.clone()
         };

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep_until;
 
+use super::callers::{Caller, Callers};
 use super::connection::Connection;
 use super::listeners::{Accepted, Listeners};
 use super::peer_driver::PeerDriver;
@@ -41,6 +42,7 @@ pub(super) struct Driver {
     /// The sessions of the process before this one, until it is said who is a peer.
     inherited: BTreeMap<ObjectName, HandedOver>,
     listeners: Listeners,
+    callers: Callers,
     strangers: JoinSet<()>,
     telling: Telling,
 }
@@ -65,6 +67,8 @@ pub(super) enum Want {
 
 impl Driver {
     pub(super) fn new(wanted: watch::Receiver<Wanted>, inherited: Vec<HandedOver>, telling: Telling) -> Self {
+        let callers = Callers::among(inherited.iter().map(|session| &session.peer));
+        telling.show_ranges(callers.status(&BTreeMap::new(), |_| None));
         Self {
             wanted,
             peers: BTreeMap::new(),
@@ -72,6 +76,7 @@ impl Driver {
             handed_over: Vec::new(),
             inherited: inherited.into_iter().map(|session| (session.peer.clone(), session)).collect(),
             listeners: Listeners::default(),
+            callers,
             strangers: JoinSet::new(),
             telling,
         }
@@ -86,7 +91,7 @@ impl Driver {
         }
         loop {
             let wanted = self.wanted.borrow_and_update().clone();
-            self.listeners.follow(&wanted.peers, clock::now());
+            self.listeners.follow(&wanted, clock::now());
             self.follow(&wanted);
             if wanted.ending.is_some() && self.tasks.is_empty() {
                 return self.handed_over;
@@ -128,12 +133,7 @@ impl Driver {
                 told.tell(want);
                 continue;
             }
-            let (want, to_follow) = watch::channel(want);
-            let (accepted, to_take) = mpsc::channel(ACCEPTED_MAX);
-            let mut driver = PeerDriver::new(name.clone(), peer, to_follow, to_take, self.telling.clone());
-            driver.inherit(self.inherited.remove(name));
-            self.tasks.spawn(driver.run());
-            self.peers.insert(name.clone(), Told { want, accepted });
+            self.start(name, peer, want);
         }
         let inherited = mem::take(&mut self.inherited).into_values();
         if let Some(Ending::HandOver) = wanted.ending {
@@ -145,9 +145,38 @@ impl Driver {
             let last_word = resumption.deconfigured();
             self.dismiss(Connection::resume(stream, resumption.unwritten), &last_word);
         }
+        for stream in self.callers.retain(wanted, |name| self.peers.contains_key(name)) {
+            self.refuse(stream);
+        }
+        self.telling
+            .show_ranges(self.callers.status(&wanted.ranges, |range| self.listeners.range_error(range)));
     }
 
-    /// Hands a connection to the peer that it is of. Who is no peer is told so: RFC 4486 §4.
+    /// Starts the task of a peer; of one that connects from a range, if it has a connection.
+    fn start(&mut self, name: &ObjectName, peer: &Arc<WantedPeer>, want: Want) {
+        let (caller, inherited) = (Caller::of(name), self.inherited.remove(name));
+        let held = caller.as_ref().and_then(|caller| self.callers.take(caller));
+        if caller.is_some() && inherited.is_none() && held.is_none() {
+            // It is gone, which whoever wants it is about to see.
+            return;
+        }
+        let (want, to_follow) = watch::channel(want);
+        let (accepted, to_take) = mpsc::channel(ACCEPTED_MAX);
+        let mut driver = PeerDriver::new(name.clone(), peer, to_follow, to_take, self.telling.clone());
+        driver.inherit(inherited);
+        if caller.is_some() {
+            driver.end_with_connection();
+        }
+        if let Some(stream) = held {
+            // There is room for it.
+            drop(accepted.try_send(stream));
+        }
+        self.tasks.spawn(driver.run());
+        self.peers.insert(name.clone(), Told { want, accepted });
+    }
+
+    /// Hands a connection to the peer that it is of, or holds it if it may become one. Who is no peer is
+    /// told so: RFC 4486 §4.
     fn pass_on(&mut self, wanted: &Wanted, accepted: Accepted) {
         let peer = wanted.peers.iter().find(|(_, peer)| accepted.is_of(peer));
         if let Some(told) = peer.and_then(|(name, _)| self.peers.get(name)) {
@@ -156,9 +185,20 @@ impl Driver {
             }
             return;
         }
-        self.telling.count_drop("unknown_peer");
+        let (refused, reason) = match accepted.caller(wanted) {
+            None => (accepted.stream, "unknown_peer"),
+            Some(caller) => match self.callers.admit(caller, accepted.stream) {
+                Ok(()) => return,
+                Err(stream) => (stream, "listen_range_full"),
+            },
+        };
+        self.telling.count_drop(reason);
+        self.refuse(refused);
+    }
+
+    fn refuse(&mut self, stream: TcpStream) {
         let refusal = Notification::cease(Cease::ConnectionRejected, None);
-        self.dismiss(Connection::new(accepted.stream), &refusal);
+        self.dismiss(Connection::new(stream), &refusal);
     }
 
     /// Closes a connection, if it is still open, with a last word to who is no peer.

@@ -3,24 +3,24 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use ferrolb_telemetry::clock;
-use ferrolb_vocab::{Instant, InterfaceName, ObjectName};
+use ferrolb_vocab::{Instant, InterfaceName, IpFamily, IpPrefix};
 use nix::errno::Errno;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::options::sign;
-use super::{Password, PeerError, WantedPeer, socket};
+use super::callers::Caller;
+use super::options::sign_range;
+use super::{Password, PeerError, Wanted, WantedPeer, WantedRange, socket};
 
 /// After which time a refused address is tried again: the speaker that this one follows on the node, which
 /// has it, is about to end.
 const RETRY_TIME: Duration = Duration::from_secs(1);
 
-/// What listens, by where: no more than there are peers.
+/// What listens, by where: no more than there are peers, and two for each range.
 #[derive(Debug, Default)]
 pub(super) struct Listeners(BTreeMap<ListenAddress, Listener>);
 
@@ -41,11 +41,11 @@ struct ListenAddress {
 
 #[derive(Debug)]
 enum Listener {
-    Open { socket: TcpListener, keys: BTreeMap<IpAddr, Key> },
+    Open { socket: TcpListener, keys: BTreeMap<IpPrefix, Key> },
     Refused { error: PeerError, due: Instant },
 }
 
-/// The key of one peer, and whether the system has refused it.
+/// The key of one peer or range, and whether the system has refused it.
 #[derive(Debug)]
 struct Key {
     password: Password,
@@ -53,14 +53,18 @@ struct Key {
 }
 
 impl Listeners {
-    /// Closes what no peer needs, opens what is due, and keeps the keys of the peers.
-    pub(super) fn follow(&mut self, peers: &BTreeMap<ObjectName, Arc<WantedPeer>>, now: Instant) {
-        let mut needed: BTreeMap<ListenAddress, BTreeMap<IpAddr, &Password>> = BTreeMap::new();
-        for peer in peers.values() {
+    /// Closes what nobody needs, opens what is due, and keeps the keys of peers and ranges.
+    pub(super) fn follow(&mut self, wanted: &Wanted, now: Instant) {
+        let mut needed: BTreeMap<ListenAddress, BTreeMap<IpPrefix, &Password>> = BTreeMap::new();
+        for peer in wanted.peers.values() {
             let Some(address) = ListenAddress::of(peer) else { continue };
             let passwords = needed.entry(address).or_default();
-            if let Some(password) = &peer.options.password {
-                passwords.insert(peer.config.transport.remote.ip(), password);
+            passwords.extend(host(peer).zip(peer.options.password.as_ref()));
+        }
+        for range in wanted.ranges.values() {
+            for prefix in &range.prefixes {
+                let passwords = needed.entry(ListenAddress::of_range(range, prefix.family())).or_default();
+                passwords.extend(range.password.as_ref().map(|password| (*prefix, password)));
             }
         }
         // First, as it may be in the way of what is opened.
@@ -76,10 +80,20 @@ impl Listeners {
         match self.0.get(&ListenAddress::of(peer)?)? {
             Listener::Refused { error, .. } => Some(error.clone()),
             Listener::Open { keys, .. } => {
-                let refused = keys.get(&peer.config.transport.remote.ip())?.refused?;
+                let refused = keys.get(&host(peer)?)?.refused?;
                 Some(PeerError::Password(refused))
             }
         }
+    }
+
+    /// Why nobody can connect from one of the prefixes of a range.
+    pub(super) fn range_error(&self, range: &WantedRange) -> Option<PeerError> {
+        range.prefixes.iter().find_map(|prefix| {
+            match self.0.get(&ListenAddress::of_range(range, prefix.family()))? {
+                Listener::Refused { error, .. } => Some(error.clone()),
+                Listener::Open { keys, .. } => keys.get(prefix)?.refused.map(PeerError::Password),
+            }
+        })
     }
 
     /// When [`Self::follow`] may open what was refused.
@@ -122,6 +136,22 @@ impl Accepted {
         let address = ListenAddress::of(peer);
         is_same_host(peer.config.transport.remote, self.remote) && address.as_ref() == Some(&self.address)
     }
+
+    /// Whose it is if it came from a range.
+    pub(super) fn caller(&self, wanted: &Wanted) -> Option<Caller> {
+        let address = self.remote.ip();
+        let has = |range: &WantedRange| {
+            range.contains(address) && ListenAddress::of_range(range, IpFamily::of(address)) == self.address
+        };
+        let (name, _) = wanted.ranges.iter().find(|(_, range)| has(range))?;
+        Some(Caller { range: name.clone(), address }).filter(|caller| wanted.admits(caller))
+    }
+}
+
+/// The address of a peer as a prefix.
+fn host(peer: &WantedPeer) -> Option<IpPrefix> {
+    let address = peer.config.transport.remote.ip();
+    IpPrefix::containing(address, IpFamily::of(address).bits())
 }
 
 /// Whether who has connected from `remote` is the peer at `wanted`. A link-local address is another host's
@@ -138,12 +168,22 @@ impl ListenAddress {
     fn of(peer: &WantedPeer) -> Option<Self> {
         let port = peer.options.listen_port?.get();
         let transport = &peer.config.transport;
-        let anywhere = match transport.remote {
-            SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
-            SocketAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
-        };
+        let anywhere = anywhere(IpFamily::of(transport.remote.ip()));
         let address = SocketAddr::new(transport.source.unwrap_or(anywhere), port);
         Some(Self { address, interface: transport.interface.clone() })
+    }
+
+    fn of_range(range: &WantedRange, family: IpFamily) -> Self {
+        let address = SocketAddr::new(range.source.unwrap_or(anywhere(family)), range.port.get());
+        Self { address, interface: range.interface.clone() }
+    }
+}
+
+/// All addresses of this node.
+fn anywhere(family: IpFamily) -> IpAddr {
+    match family {
+        IpFamily::V4 => Ipv4Addr::UNSPECIFIED.into(),
+        IpFamily::V6 => Ipv6Addr::UNSPECIFIED.into(),
     }
 }
 
@@ -168,13 +208,15 @@ impl Listener {
 
     /// Has the system take of each peer only what is signed with its key. Who came in before is asked for
     /// it too: the peer's options go to each connection of its own.
-    fn keep_keys(&mut self, passwords: &BTreeMap<IpAddr, &Password>) {
+    fn keep_keys(&mut self, passwords: &BTreeMap<IpPrefix, &Password>) {
         let Self::Open { socket, keys } = self else { return };
         let socket = SockRef::from(&*socket);
-        keys.retain(|remote, _| passwords.contains_key(remote) || sign(&socket, *remote, None).is_err());
+        keys.retain(|remote, _| {
+            passwords.contains_key(remote) || sign_range(&socket, *remote, None).is_err()
+        });
         for (&remote, &password) in passwords {
             if keys.get(&remote).is_none_or(|key| key.password != *password) {
-                let refused = sign(&socket, remote, Some(password)).err();
+                let refused = sign_range(&socket, remote, Some(password)).err();
                 keys.insert(remote, Key { password: password.clone(), refused });
             }
         }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU8, NonZeroU16};
 use std::{fmt, io};
 
-use ferrolb_vocab::InterfaceName;
+use ferrolb_vocab::{InterfaceName, IpPrefix};
 use nix::errno::Errno;
 use nix::libc::{self, c_int};
 use nix::sys::socket::setsockopt;
@@ -55,6 +55,18 @@ sockopt_impl!(
     libc::TCP_MD5SIG,
     Signature
 );
+
+sockopt_impl!(
+    /// With which key segments to and from all addresses of a prefix are signed.
+    TcpMd5SigExt,
+    SetOnly,
+    libc::IPPROTO_TCP,
+    libc::TCP_MD5SIG_EXT,
+    Signature
+);
+
+/// `TCP_MD5SIG_FLAG_PREFIX` of `linux/tcp.h`: the length of the prefix counts.
+const FLAG_PREFIX: u8 = 1;
 
 sockopt_impl!(
     /// The least Time to Live of what is taken.
@@ -128,10 +140,32 @@ fn set_min_ttl(socket: &Socket, remote: IpAddr, min_ttl: Option<NonZeroU8>) -> R
 /// # Errors
 /// The system refuses the key.
 pub(super) fn sign(socket: &Socket, remote: IpAddr, password: Option<&Password>) -> Result<(), Errno> {
-    match setsockopt(socket, TcpMd5Sig, &Signature::new(remote, password)?) {
-        // Nothing was signed, or the kernel cannot.
+    unless_unsigned(setsockopt(socket, TcpMd5Sig, &Signature::new(remote, password)?), password)
+}
+
+/// The same for all who connect from the addresses of a prefix. A key for one address, or for a longer prefix,
+/// counts before it.
+///
+/// # Errors
+/// The system refuses the key.
+pub(super) fn sign_range(
+    socket: &Socket,
+    remotes: IpPrefix,
+    password: Option<&Password>,
+) -> Result<(), Errno> {
+    if remotes.length() == remotes.family().bits() {
+        return sign(socket, remotes.network(), password);
+    }
+    let mut signature = Signature::new(remotes.network(), password)?;
+    (signature.tcpm_flags, signature.tcpm_prefixlen) = (FLAG_PREFIX, remotes.length());
+    unless_unsigned(setsockopt(socket, TcpMd5SigExt, &signature), password)
+}
+
+/// To lay a key off where nothing was signed, or the kernel cannot, is no error.
+const fn unless_unsigned(set: Result<(), Errno>, password: Option<&Password>) -> Result<(), Errno> {
+    match set {
         Err(Errno::ENOENT | Errno::ENOPROTOOPT) if password.is_none() => Ok(()),
-        set => set,
+        Ok(()) | Err(_) => set,
     }
 }
 
@@ -230,6 +264,27 @@ mod tests {
                 accepted.read_exact(&mut [0]).unwrap();
             }
         }
+    }
+
+    #[test]
+    fn a_key_of_a_prefix_is_that_of_its_addresses_but_for_those_that_have_one() {
+        let (listener, address) = listener("127.0.0.1:0").unwrap();
+        let [range, host] = [b"range", b"other"].map(|octets| Password::new(octets));
+        let prefix = |text: &str| text.parse::<IpPrefix>().unwrap();
+        sign_range(&listener, prefix("127.7.0.0/16"), Some(&range)).unwrap();
+        sign_range(&listener, prefix("127.7.0.9/32"), Some(&host)).unwrap();
+        for (from, password) in [("127.7.0.1", Some(&range)), ("127.7.0.9", Some(&host)), ("127.8.0.1", None)]
+        {
+            let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            let from: SocketAddr = format!("{from}:0").parse().unwrap();
+            client.bind(&from.into()).unwrap();
+            sign(&client, address.ip(), password).unwrap();
+            client.connect_timeout(&address.into(), DEADLINE).expect("it is heard");
+            // There is room for two who are not accepted.
+            listener.accept().unwrap();
+        }
+        assert_eq!(sign_range(&listener, prefix("127.7.0.0/16"), None), Ok(()));
+        assert_eq!(sign_range(&listener, prefix("127.7.0.0/16"), None), Ok(()), "it is laid off already");
     }
 
     #[test]

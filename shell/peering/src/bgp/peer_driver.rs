@@ -43,6 +43,8 @@ pub(super) struct PeerDriver {
     followed: Arc<WantedPeer>,
     has_started: bool,
     is_ending: bool,
+    /// Whether it is no peer any more without a connection.
+    ends_with_connection: bool,
     /// Whether another process goes on.
     is_followed: bool,
     /// The session of the process before this one, until there is a peer for it.
@@ -90,6 +92,7 @@ impl PeerDriver {
             followed: Arc::clone(peer),
             has_started: false,
             is_ending: false,
+            ends_with_connection: false,
             is_followed: false,
             inherited: None,
             links: Links::default(),
@@ -110,6 +113,11 @@ impl PeerDriver {
         self.inherited = session;
     }
 
+    /// Has the peer be one as long as it has the connection that it is about to get, or goes on with.
+    pub(super) const fn end_with_connection(&mut self) {
+        self.ends_with_connection = true;
+    }
+
     /// Runs until the peer is not wanted any more and has been told so, or another process goes on with
     /// what is returned.
     pub(super) async fn run(mut self) -> Option<HandedOver> {
@@ -118,7 +126,8 @@ impl PeerDriver {
             if self.is_followed {
                 return self.hand_over(clock::now());
             }
-            if self.is_ending && self.links.is_empty() && self.farewells.is_empty() {
+            let is_over = self.is_ending || (self.ends_with_connection && self.accepted.is_empty());
+            if is_over && self.links.is_empty() && self.farewells.is_empty() {
                 break;
             }
             if is_busy {
@@ -128,6 +137,7 @@ impl PeerDriver {
             }
         }
         self.metrics.forget();
+        self.telling.hide(&self.name);
         self.telling.exports.hide(&self.name);
         None
     }

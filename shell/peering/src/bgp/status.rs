@@ -8,11 +8,15 @@ use ferrolb_bgp::{Event, Status};
 use ferrolb_vocab::{Instant, InterfaceName, ObjectName};
 use nix::errno::Errno;
 
+use super::RangeStatus;
+
 /// How all peers are, as far as they are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BgpView {
     /// Each wanted peer.
     pub peers: Arc<BTreeMap<ObjectName, PeerStatus>>,
+    /// Each wanted range, with those who have connected.
+    pub ranges: Arc<BTreeMap<ObjectName, RangeStatus>>,
 }
 
 /// How a peer is.

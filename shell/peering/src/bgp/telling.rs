@@ -1,12 +1,13 @@
 //! Where peers tell how they are.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ferrolb_vocab::ObjectName;
 use tokio::sync::{mpsc, watch};
 
 use super::metrics::{BgpMetrics, PeerMetrics};
-use super::{BgpEvent, BgpInspector, BgpView, PeerStatus};
+use super::{BgpEvent, BgpInspector, BgpView, PeerStatus, RangeStatus};
 use crate::bmp::Exports;
 
 /// The driver's ends of what is read outside. Each peer has a copy.
@@ -47,6 +48,17 @@ impl Telling {
     pub(super) fn hide(&self, peer: &ObjectName) {
         self.view.send_if_modified(|view| {
             view.peers.contains_key(peer) && Arc::make_mut(&mut view.peers).remove(peer).is_some()
+        });
+    }
+
+    /// Shows how it is with the ranges.
+    pub(super) fn show_ranges(&self, ranges: BTreeMap<ObjectName, RangeStatus>) {
+        self.view.send_if_modified(|view| {
+            let is_new = *view.ranges != ranges;
+            if is_new {
+                view.ranges = Arc::new(ranges);
+            }
+            is_new
         });
     }
 

@@ -8,6 +8,7 @@ use router::{Message, Router, Told, wanted};
 use std::num::NonZeroU8;
 use tokio::task::yield_now;
 
+mod calling;
 mod fairness;
 mod handing_over;
 mod keys;

@@ -7,6 +7,7 @@ mod bad_input;
 mod bgp_attributes;
 mod bgp_bfd;
 mod bgp_configuration;
+mod bgp_dynamic;
 mod bgp_metrics;
 mod bgp_reach;
 mod bgp_restart;

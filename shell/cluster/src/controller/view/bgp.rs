@@ -14,7 +14,7 @@ use crate::controller::objects::ControllerObjects;
 use crate::parse::peering::{BgpConfig, BgpObjects, Viewpoint, bfd_profiles};
 use crate::parse::{ObjectError, readable, reference};
 
-/// How the sessions with each peer are, by node.
+/// How the sessions with each peer are, by node; of a range, how it is itself.
 pub type Sessions = BTreeMap<ObjectName, BTreeMap<NodeName, BgpSessionStatus>>;
 
 impl ControllerView {
@@ -70,6 +70,9 @@ fn sessions(objects: &[Arc<BgpSession>]) -> Sessions {
             // Its writer has yet to say what it is about.
             continue;
         };
+        if status.caller.is_some() {
+            continue;
+        }
         let peer = ObjectName::new(namespace.as_str(), peer.as_str());
         sessions.entry(peer).or_default().insert(NodeName::from(node.as_str()), status.clone());
     }

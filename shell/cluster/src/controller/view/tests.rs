@@ -187,7 +187,10 @@ fn how_sessions_are_is_known_by_peer_and_node() {
         Arc::new(serde_json::from_value(json!({"metadata": {"name": node}, "status": status})).unwrap())
     };
     let unwritten = Arc::new(serde_json::from_value(json!({"metadata": {"name": "new"}})).unwrap());
-    let sessions = vec![session("a", "Established"), session("b", "Active"), unwritten];
+    // Of a peer that has connected from a range, which says nothing of the object.
+    let mut called = BgpSession::clone(&session("b", "Idle"));
+    called.status.as_mut().unwrap().caller = Some("192.0.2.7".to_owned());
+    let sessions = vec![session("a", "Established"), session("b", "Active"), called.into(), unwritten];
     let view = ControllerObjects { sessions, ..ControllerObjects::default() }.view(None);
     let [(peer, nodes)] = &view.sessions.iter().collect::<Vec<_>>()[..] else {
         panic!("{:?}", view.sessions)

@@ -126,6 +126,58 @@ fn a_peer_connects_itself_only_where_the_annotation_says_so() {
     }
 }
 
+#[test]
+fn an_address_of_a_range_stands_for_all_peers_that_connect_from_it() {
+    let annotated = |range: &str, passive: Option<&str>, spec: &Value| {
+        let mut object = object(spec);
+        let passive = passive.map(|value| (PASSIVE.into(), value.into()));
+        let range = (LISTEN_RANGE.into(), range.into());
+        object.metadata.annotations = Some([range].into_iter().chain(passive).collect());
+        bgp_peer(&object, None).map_err(|error| error.message)
+    };
+    let both = "2001:db8::/64, 192.0.2.0/24";
+    let peer = annotated(both, None, &json!({})).unwrap();
+    assert_eq!(peer.endpoint.to_string(), "192.0.2.0/24,2001:db8::/64");
+    assert!(peer.passive && peer.carries(IpFamily::V4) && peer.carries(IpFamily::V6));
+    let source = json!({"sourceAddress": "192.0.2.254"});
+    assert!(annotated("192.0.2.0/24", Some("true"), &source).is_ok_and(|peer| peer.passive));
+    let annotation = "metadata.annotations[ferrolb.io/listen-range]: ";
+    for (range, passive, spec, expected) in [
+        ("", None, json!({}), format!("{annotation}\"\": expected an address, a slash")),
+        ("leaves", None, json!({}), format!("{annotation}\"leaves\": expected an address, a slash")),
+        ("0.0.0.0/0", None, json!({}), format!("{annotation}0.0.0.0/0 is too wide")),
+        (
+            "198.51.100.0/24",
+            None,
+            json!({}),
+            "spec.peerAddress: 192.0.2.1 is not in ferrolb.io/listen-range; write any".to_owned(),
+        ),
+        (both, None, json!({"peerAddress": ""}), "peer has no Address or Interface specified".to_owned()),
+        (
+            both,
+            None,
+            json!({"peerAddress": "", "interface": "eth1"}),
+            "spec.interface: peers of ferrolb.io/listen-range are told by their addresses".to_owned(),
+        ),
+        (
+            both,
+            Some("false"),
+            json!({}),
+            "metadata.annotations[ferrolb.io/passive]: peers of ferrolb.io/listen-range connect".to_owned(),
+        ),
+        (
+            both,
+            None,
+            source,
+            "spec.sourceAddress: invalid source IP \"192.0.2.254\": it is IPv4 and the listen range is IPv6"
+                .to_owned(),
+        ),
+    ] {
+        let error = annotated(range, passive, &spec).unwrap_err();
+        assert!(error.starts_with(&expected), "{error}");
+    }
+}
+
 fn secret(kind: &str, data: &[(&str, &str)]) -> Arc<Secret> {
     let octets = |(key, value): &(&str, &str)| ((*key).into(), ByteString(value.as_bytes().to_vec()));
     Arc::new(Secret {

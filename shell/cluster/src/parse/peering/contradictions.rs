@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ferrolb_api::annotations::LISTEN_RANGE;
 use ferrolb_api::{BgpAdvertisement, BgpPeer, IpAddressPool};
 use ferrolb_plan as plan;
 use ferrolb_plan::bgp::Identity;
@@ -40,7 +41,35 @@ pub fn duplicate_peers(objects: &[BgpPeer], peers: &Peers, viewpoint: Viewpoint<
             errors.extend(at(objects, name, "DuplicatePeer", message));
         }
     }
+    errors.extend(overlapping_ranges(objects, peers, &nodes));
     errors
+}
+
+/// Ranges with addresses of an earlier one's: who connects from there could be a peer of either.
+fn overlapping_ranges(objects: &[BgpPeer], peers: &Peers, nodes: &[Option<&Labels>]) -> Vec<ObjectError> {
+    let mut later: BTreeMap<&ObjectName, &ObjectName> = BTreeMap::new();
+    for labels in nodes {
+        let covers = |peer: &plan::BgpPeer| labels.is_none_or(|labels| peer.covers_node(labels));
+        let mut kept: Vec<(&ObjectName, &plan::BgpPeer)> = Vec::new();
+        for (name, peer) in peers.iter().filter(|(_, peer)| covers(peer)) {
+            match kept.iter().find(|(_, other)| other.shares_addresses_with(peer)) {
+                // That is told already.
+                Some((_, other)) if other.identity() == peer.identity() => {}
+                Some((first, _)) => {
+                    later.insert(name, first);
+                }
+                None => kept.push((name, peer)),
+            }
+        }
+    }
+    let error = |(name, first): (&ObjectName, &ObjectName)| {
+        let message = format!(
+            "metadata.annotations[{LISTEN_RANGE}]: BGPPeer {first} has addresses of it on the same nodes; change \
+             the annotation or spec.nodeSelectors of one of the two"
+        );
+        at(objects, name, "OverlappingListenRange", message)
+    };
+    later.into_iter().filter_map(error).collect()
 }
 
 /// Advertisements that aggregate more than an entry of their pools holds, however it is cut into

@@ -90,6 +90,39 @@ fn of_two_peers_of_a_node_the_later_is_told_that_the_first_is_there() {
 }
 
 #[test]
+fn of_two_ranges_of_a_node_that_overlap_the_later_is_told_that_the_first_is_there() {
+    let known = nodes();
+    let ranged = |place: &str, range: &str, spec: &Value| -> Guarded<BgpPeer> {
+        let (namespace, name) = ("metallb-system", place);
+        let metadata = json!({
+            "namespace": namespace, "name": name, "resourceVersion": "1",
+            "annotations": {"ferrolb.io/listen-range": range},
+        });
+        let address = range.split('/').next();
+        let mut all = json!({"myASN": 64512, "peerASN": 64513, "peerAddress": address});
+        all.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        let object = json!({"metadata": metadata, "spec": all});
+        Arc::new(serde_json::from_value::<DeserializeGuard<BgpPeer>>(object).unwrap())
+    };
+    for (name, range, spec, expected) in [
+        ("within", "10.200.200.128/25", json!({}), "m: OverlappingListenRange"),
+        ("around, and more", "10.200.0.0/16,2001:db8::/64", json!({}), "m: OverlappingListenRange"),
+        ("the same", "10.200.200.0/24", json!({}), "m: DuplicatePeer"),
+        ("beside", "10.200.201.0/24", json!({}), ""),
+        ("another VRF", "10.200.200.0/24", json!({"vrf": "red"}), ""),
+        ("another zone", "10.200.200.0/24", json!({"nodeSelectors": zone("b")}), ""),
+    ] {
+        let first = ranged("b", range, &spec);
+        let later = ranged("m", "10.200.200.0/24", &json!({"nodeSelectors": zone("a")}));
+        // One peer that is named lies in the range, and is that peer.
+        let peers = [later, peer("fixed", &json!({})), first];
+        let errors = told(&peer_errors(&peers, Viewpoint::AllNodes(&known)));
+        assert_eq!(errors.len(), usize::from(!expected.is_empty()), "{name}: {errors:?}");
+        assert!(errors.iter().all(|error| error.starts_with(expected)), "{name}: {errors:?}");
+    }
+}
+
+#[test]
 fn an_aggregate_larger_than_an_entry_of_its_pools_is_told() {
     // acceptance 116
     let pool =

@@ -20,6 +20,11 @@ impl Speaker {
     }
 }
 
+/// What goes on with the sessions of a speaker.
+pub(super) async fn resumed(speaker: Speaker) -> Speaker {
+    Speaker::resume(speaker.hand_over().await)
+}
+
 #[tokio::test]
 async fn a_router_has_one_connection_and_hears_nothing_of_the_change() {
     let router = Router::listen().await;
