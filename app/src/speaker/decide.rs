@@ -203,7 +203,7 @@ impl Decider {
         self.known.pools.clone_from(&view.pools);
         self.known.advertisements.clone_from(&view.advertisements);
         self.known.peering = Arc::clone(&view.peering);
-        let references = view.references.clone();
+        let seen = std::mem::take(&mut view.seen);
         let occupied = std::mem::take(&mut view.occupied);
         let node_uid = view.node_uids.get(&self.me).cloned();
         let valid = "No object that concerns this node has an error.";
@@ -219,12 +219,11 @@ impl Decider {
         self.conflicts.update(&facts.occupied, &unproven, &self.actual, facts.now);
         self.conflicts.leave_to_others(|address| facts.is_claimed(address));
         let announced = announced(&planned, &snapshot, &unproven);
-        let mut notices = self.notices(&planned, &announced, &references);
+        let mut notices = self.notices(&planned, &announced, &seen);
         self.announced = announced.keys().cloned().collect();
         let advertised = self.advertising.decide(&snapshot);
         let told = advertised.notices.into_iter();
-        notices
-            .extend(told.filter_map(|(service, notice)| Some((references.get(&service)?.clone(), notice))));
+        notices.extend(told.filter_map(|(service, notice)| Some((seen.get(&service)?.reference(), notice))));
         let (claims, expires) = (planned.claims(), planned.expires());
         let report = Report {
             node_state: self.node_state(&snapshot, facts),

@@ -125,7 +125,7 @@ impl Speaker {
         // one ended.
         let (peering, peering_events) = Peering::start(metrics.bgp, metrics.bfd, bgp, &bfd)?;
         peering.export(config.bmp(), &metrics.bmp);
-        let (local, configuration_state) = watched;
+        let (mut local, configuration_state) = watched;
         let me = config.node();
         let mut decider = Decider::new(me.clone(), exclusions, config.ignore_exclude_lb);
         decider.inherit(estate);

@@ -1,5 +1,5 @@
 //! Kubernetes names that must not be mixed up. The API server has validated them; these
-//! types only keep a node's name from being used as a pool's.
+//! types only keep a node's name from being used as a pool's. Copies share one text.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -9,7 +9,7 @@ macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The name as text.
@@ -21,7 +21,7 @@ macro_rules! name {
 
         impl<T: Into<String>> From<T> for $name {
             fn from(name: T) -> Self {
-                Self(name.into())
+                Self(name.into().into())
             }
         }
 

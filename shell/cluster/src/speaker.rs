@@ -1,6 +1,7 @@
 //! What a speaker sees, and what it writes.
 
 pub mod peering;
+mod planned;
 mod statuses;
 pub mod view;
 pub mod writes;

@@ -59,7 +59,17 @@ impl Watches {
     where
         K: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     {
-        self.follow_telling(api, config, strip, |error| report(&K::plural(&()), error))
+        let dirty = self.dirty.clone();
+        self.follow_telling((api, config), strip, dirty, |error| report(&K::plural(&()), error))
+    }
+
+    /// Follows objects that no decision depends on, which are only written: a change marks nothing.
+    pub fn follow_written<K>(&mut self, api: Api<K>, config: watcher::Config) -> Store<K>
+    where
+        K: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    {
+        let nobody = Dirty::default();
+        self.follow_telling((api, config), |_| (), nobody, |error| report(&K::plural(&()), error))
     }
 
     /// Follows all objects of a kind that an API server may be too old to know.
@@ -69,9 +79,9 @@ impl Watches {
     {
         let (tell, unknown) = watch::channel(false);
         let store = self.follow_telling(
-            api,
-            watcher::Config::default(),
+            (api, watcher::Config::default()),
             |_| (),
+            self.dirty.clone(),
             move |error| {
                 if matches!(error, watcher::Error::InitialListFailed(error) if is_absent(error)) {
                     tell.send_replace(true);
@@ -85,16 +95,15 @@ impl Watches {
 
     fn follow_telling<K>(
         &mut self,
-        api: Api<K>,
-        config: watcher::Config,
+        (api, config): (Api<K>, watcher::Config),
         strip: fn(&mut K),
+        dirty: Dirty,
         tell: impl Fn(&watcher::Error) + Send + 'static,
     ) -> Store<K>
     where
         K: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     {
         let (reader, mut writer) = reflector::store();
-        let dirty = self.dirty.clone();
         let stream = watcher(api, config).default_backoff().modify(move |object| {
             object.meta_mut().managed_fields = None;
             strip(object);

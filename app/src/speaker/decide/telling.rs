@@ -1,9 +1,11 @@
 //! What changed since the last pass, told at the Service and in the log.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ferrolb_api::events::EventReason;
 use ferrolb_cluster::Notice;
+use ferrolb_cluster::parse::service::SeenService;
 use ferrolb_cluster::speaker::AnnouncedService;
 use ferrolb_plan::{Plan, Verdict, Withheld};
 use ferrolb_vocab::ServiceKey;
@@ -17,7 +19,7 @@ impl Decider {
         &self,
         planned: &Plan,
         announced: &BTreeMap<ServiceKey, AnnouncedService>,
-        references: &BTreeMap<ServiceKey, ObjectReference>,
+        seen: &BTreeMap<ServiceKey, Arc<SeenService>>,
     ) -> Vec<(ObjectReference, Notice)> {
         let mut notices = Vec::new();
         for (service, verdict) in &planned.verdicts {
@@ -35,8 +37,8 @@ impl Decider {
                     self.announce_failed(why)
                 }
             };
-            let reference = references.get(service);
-            notices.extend(reference.cloned().zip(notice));
+            let seen = seen.get(service);
+            notices.extend(seen.zip(notice).map(|(seen, notice)| (seen.reference(), notice)));
         }
         notices
     }

@@ -1,9 +1,18 @@
 use super::*;
+use ferrolb_cluster::parse::service::SeenService;
 use ferrolb_plan::{Advertisements, L2Advertisement, Node, Ownership, Pool, Service, ServingEndpoints};
 use ferrolb_vocab::{Epoch, Instant, Labels, LinkAddress, MacAddr, ObjectName};
+use k8s_openapi::api::core::v1 as api;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 mod advertising;
 mod network;
+
+fn seen() -> Arc<SeenService> {
+    let metadata =
+        ObjectMeta { namespace: Some("default".into()), name: Some("web".into()), ..ObjectMeta::default() };
+    Arc::new(SeenService::of(&api::Service { metadata, ..api::Service::default() }))
+}
 
 fn key() -> ServiceKey {
     ServiceKey::new("default", "web")
@@ -22,8 +31,7 @@ fn view() -> SpeakerView {
     };
     SpeakerView {
         services: [(key(), service)].into(),
-        references: [(key(), ObjectReference { name: Some("web".into()), ..ObjectReference::default() })]
-            .into(),
+        seen: [(key(), seen())].into(),
         pools: [("lb-pool".into(), pool)].into(),
         nodes: [("master".into(), Node::default()), ("worker2".into(), Node::default())].into(),
         node_uids: [("master".into(), "uid".into())].into(),

@@ -8,14 +8,14 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::pin::pin;
 use std::thread::sleep;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use ferrolb_api::{BgpAdvertisement, BgpPeer};
+use ferrolb_api::{BgpAdvertisement, BgpPeer, ServiceBgpStatus};
 use ferrolb_vocab::Community;
 use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::Service;
-use kube::api::{Api, Patch, PatchParams, WatchEvent, WatchParams};
+use kube::api::{Api, ListParams, Patch, PatchParams, WatchEvent, WatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -39,6 +39,10 @@ const SERVICE: (&str, &str) = ("event", "default");
 const ADVERTISEMENT: &str = "bench";
 const PEER: &str = "bench";
 const METALLB: &str = "metallb-system";
+
+/// Nobody writes statuses any more if none has come in this time.
+const CALM_TIME: Duration = Duration::from_secs(5);
+const CALM_ATTEMPTS: usize = 30;
 
 /// How long an event is waited for, in seconds.
 const EVENT_DEADLINE: u32 = 30;
@@ -80,6 +84,7 @@ impl Scene {
         let receiver = Receiver::here();
         runtime.block_on(create_peer(&client))?;
         receiver.wait(NODES, ROUTES)?;
+        runtime.block_on(calm(&client))?;
         let services = Api::namespaced(client.clone(), SERVICE.1);
         let advertisements = Api::namespaced(client, METALLB);
         Ok(Self { runtime, services, advertisements, receiver })
@@ -196,6 +201,26 @@ async fn client(kubeconfig: &Path) -> Result<Client> {
     Client::try_from(config).with_context(|| format!("make a client from {shown}"))
 }
 
+/// Waits until all has been written that there is to say of so many Services, which takes processors too.
+async fn calm(client: &Client) -> Result<()> {
+    let statuses: Api<ServiceBgpStatus> = Api::all(client.clone());
+    let mut before = None;
+    for _attempt in 0..CALM_ATTEMPTS {
+        let count = match statuses.list_metadata(&ListParams::default()).await {
+            Ok(list) => list.items.len(),
+            // Not everybody has them.
+            Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
+            Err(error) => return Err(error).context("list ServiceBGPStatuses"),
+        };
+        if before == Some(count) {
+            return Ok(());
+        }
+        before = Some(count);
+        tokio::time::sleep(CALM_TIME).await;
+    }
+    bail!("ServiceBGPStatuses are still written: {before:?} so far")
+}
+
 /// Not before the receiver listens: who was refused for long tries again only after long.
 async fn create_peer(client: &Client) -> Result<()> {
     let peer = json!({
@@ -211,8 +236,6 @@ async fn create_peer(client: &Client) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -16,9 +16,8 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 pub fn serving_endpoints(slices: &[Arc<EndpointSlice>]) -> BTreeMap<ServiceKey, ServingEndpoints> {
     let mut services: BTreeMap<ServiceKey, ServingEndpoints> = BTreeMap::new();
     for slice in slices {
-        let Some(service) = slice.labels().get(SERVICE_NAME) else { continue };
-        let key = ServiceKey::new(slice.namespace().unwrap_or_default(), service.as_str());
-        let serving = services.entry(key).or_default();
+        let Some((namespace, name)) = service_of(slice) else { continue };
+        let serving = services.entry(ServiceKey::new(namespace, name)).or_default();
         for endpoint in slice.endpoints.iter().flatten().filter(|endpoint| can_serve(endpoint)) {
             serving.any = true;
             if let Some(node) = &endpoint.node_name {
@@ -27,6 +26,12 @@ pub fn serving_endpoints(slices: &[Arc<EndpointSlice>]) -> BTreeMap<ServiceKey, 
         }
     }
     services
+}
+
+/// The namespace and name of the Service whose endpoints are in a slice, if they are one's.
+pub(crate) fn service_of(slice: &EndpointSlice) -> Option<(&str, &str)> {
+    let name = slice.labels().get(SERVICE_NAME)?;
+    Some((slice.metadata.namespace.as_deref().unwrap_or_default(), name))
 }
 
 /// Ready (or not said to be unready), or terminating and still serving

@@ -8,21 +8,21 @@ use ferrolb_api::node_state::ConflictState;
 use ferrolb_api::{BgpSession, IpAddressPool, NodeState, ServiceBgpStatus, ServiceL2Status, labels};
 use ferrolb_plan as plan;
 use ferrolb_vocab::{IpRange, Labels, MacAddr, NodeName, ObjectName, PoolName, ServiceKey};
-use k8s_openapi::api::core::v1::{Node, ObjectReference};
+use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::reflector::Store;
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
 
 use super::peering::NodePeering;
+use super::planned::PlannedServices;
 use crate::bgp::{BgpStores, Secrets};
 use crate::coexistence::{MetalLbPods, MetalLbWatch};
 use crate::config::{ConfigStores, Guarded};
 use crate::controller::view::{advertisements, nodes, strip_node};
 use crate::parse::conflict::{HostConflict, conflicts};
-use crate::parse::endpoints::serving_endpoints;
 use crate::parse::peering::BgpObjects;
-use crate::parse::service::Ownership;
+use crate::parse::service::{Ownership, SeenService};
 use crate::parse::{ObjectError, advertisement, node, pool, readable};
 use crate::services::Services;
 use crate::watches::{Watches, synced};
@@ -32,6 +32,7 @@ use crate::watches::{Watches, synced};
 pub struct SpeakerWatches {
     services: Services,
     endpoint_slices: Store<EndpointSlice>,
+    planned: PlannedServices,
     nodes: Store<Node>,
     pub(super) node_states: Store<NodeState>,
     metallb: MetalLbWatch,
@@ -60,8 +61,8 @@ pub struct Known {
 pub struct SpeakerView {
     /// The load-balanced Services that are ours.
     pub services: BTreeMap<ServiceKey, plan::Service>,
-    /// The same Services as Events name them.
-    pub references: BTreeMap<ServiceKey, ObjectReference>,
+    /// The same Services as they were read.
+    pub seen: BTreeMap<ServiceKey, Arc<SeenService>>,
     /// The pools' ranges.
     pub pools: BTreeMap<PoolName, plan::Pool>,
     /// The advertisements.
@@ -100,14 +101,15 @@ impl SpeakerWatches {
         Self {
             services: Services::start(watches, client),
             endpoint_slices: watches.follow(Api::all(client.clone()), all(), |_| ()),
+            planned: PlannedServices::default(),
             nodes: watches.follow(Api::all(client.clone()), all(), strip_node),
             node_states: watches.follow(Api::all(client.clone()), all(), |_| ()),
             metallb: MetalLbWatch::start(watches, client),
             config: ConfigStores::start(watches, client, namespaces),
             bgp: BgpStores::start(watches, client, namespaces, Secrets::Read),
-            l2_statuses: watches.follow(Api::namespaced(client.clone(), own_namespace), all(), |_| ()),
-            bgp_statuses: watches.follow(Api::namespaced(client.clone(), own_namespace), of_node(), |_| ()),
-            sessions: watches.follow(Api::namespaced(client.clone(), own_namespace), of_node(), |_| ()),
+            l2_statuses: watches.follow_written(Api::namespaced(client.clone(), own_namespace), all()),
+            bgp_statuses: watches.follow_written(Api::namespaced(client.clone(), own_namespace), of_node()),
+            sessions: watches.follow_written(Api::namespaced(client.clone(), own_namespace), of_node()),
         }
     }
 
@@ -127,21 +129,17 @@ impl SpeakerWatches {
 
     /// The cluster now as the speaker of `me` sees it, when the view before found what is `known`.
     #[must_use]
-    pub fn view(&self, me: &NodeName, lb_class: Option<&str>, known: &Known) -> SpeakerView {
-        let mut endpoints = serving_endpoints(&self.endpoint_slices.state());
+    pub fn view(&mut self, me: &NodeName, lb_class: Option<&str>, known: &Known) -> SpeakerView {
         let config = self.config.objects();
         let mut view = SpeakerView {
             pools: pools(&config.pools, &known.pools),
             metallb: self.metallb.pods(lb_class),
             ..SpeakerView::default()
         };
-        for service in self.services.state() {
-            if service.ownership(lb_class) == Ownership::Ours {
-                let endpoints = endpoints.remove(&service.key).unwrap_or_default();
-                view.references.insert(service.key.clone(), service.reference());
-                view.services.insert(service.key.clone(), service.planned(endpoints));
-            }
-        }
+        let mut services = self.services.state();
+        services.retain(|service| service.ownership(lb_class) == Ownership::Ours);
+        view.services = self.planned.update(&services, &self.endpoint_slices.state());
+        view.seen = services.into_iter().map(|service| (service.key.clone(), service)).collect();
         let (l2, unreadable) = readable(&config.l2_advertisements);
         let bgp = &config.bgp_advertisements;
         view.advertisements = advertisements((&l2, &unreadable), bgp, &known.advertisements);
