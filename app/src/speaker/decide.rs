@@ -8,6 +8,7 @@ use ferrolb_api::conditions::CONFIG_RECONCILER_VALID;
 use ferrolb_api::node_state::{LinkState, NodeStateStatus, SpeakerState};
 use ferrolb_cluster::Notice;
 use ferrolb_cluster::coexistence::MetalLbPods;
+use ferrolb_cluster::parse::service::SeenService;
 use ferrolb_cluster::speaker::{AnnouncedService, Known, Report, SpeakerView};
 use ferrolb_l2::Conflict;
 use ferrolb_l2::schedule::PROBING_MIN;
@@ -223,7 +224,7 @@ impl Decider {
         self.announced = announced.keys().cloned().collect();
         let advertised = self.advertising.decide(&snapshot);
         let told = advertised.notices.into_iter();
-        notices.extend(told.filter_map(|(service, notice)| Some((seen.get(&service)?.reference(), notice))));
+        notices.extend(told.filter_map(|(service, notice)| Some((reference(&seen, &service)?, notice))));
         let (claims, expires) = (planned.claims(), planned.expires());
         let report = Report {
             node_state: self.node_state(&snapshot, facts),
@@ -414,6 +415,12 @@ impl Decider {
             conditions: Vec::new(),
         }
     }
+}
+
+/// Where Events about a Service belong. `seen` is in the order of the keys.
+fn reference(seen: &[Arc<SeenService>], service: &ServiceKey) -> Option<ObjectReference> {
+    let index = seen.binary_search_by(|one| one.key.cmp(service)).ok()?;
+    Some(seen.get(index)?.reference())
 }
 
 /// The Services that this node announces, with the interfaces that were asked for by name; not one of

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use ferrolb_bgp::{MessageCounts, State, Status, Transport};
 use ferrolb_cluster::speaker::Report;
@@ -144,7 +145,7 @@ impl MetalLbMetrics {
 }
 
 /// What [`MetalLbMetrics::show_announced`] has to know of Services.
-pub(super) fn addresses(services: &BTreeMap<ServiceKey, Service>) -> Addresses {
+pub(super) fn addresses(services: &BTreeMap<ServiceKey, Arc<Service>>) -> Addresses {
     services.iter().map(|(key, service)| (key.clone(), service.addresses.clone())).collect()
 }
 
@@ -208,7 +209,7 @@ mod tests {
         let [v4, v6]: [IpAddr; 2] = ["192.0.2.50", "2001:db8::50"].map(|text| text.parse().unwrap());
         let [web, probed, other] = ["web", "probed", "other"].map(|name| ServiceKey::new("default", name));
         let service = Service { addresses: vec![v4, v6], ..Service::default() };
-        let addresses = addresses(&[(web.clone(), service)].into());
+        let addresses = addresses(&[(web.clone(), service.into())].into());
         // Another node has the other address.
         let interfaces: BTreeMap<_, _> = [(v4, ["eth0".into()].into())].into();
         let announce = Verdict::Announce(Announcement { interfaces, is_restricted: false });

@@ -8,7 +8,7 @@ use ferrolb_api::SPEAKER;
 use ferrolb_api::bgp_session::BgpSessionStatus;
 use ferrolb_cluster::errors::brief;
 use ferrolb_cluster::speaker::{Report, Reporter, SpeakerWatches};
-use ferrolb_cluster::{ConfigurationStateWriter, EventQueue, EventWriter, Notice};
+use ferrolb_cluster::{ConfigurationStateWriter, EventQueue, EventWriter, Notice, WRITE_DELAY};
 use ferrolb_vocab::ObjectName;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
@@ -74,6 +74,7 @@ async fn write_reports(mut reporter: Reporter, mut reports: watch::Receiver<Repo
     let mut retry = RETRY_MIN;
     let mut report_changed = reports.changed().await;
     while report_changed.is_ok() {
+        tokio::time::sleep(WRITE_DELAY).await;
         let report = reports.borrow_and_update().clone();
         let written = tokio::time::timeout(WRITE_TIMEOUT, reporter.write(&report)).await;
         let wait = match written {

@@ -72,7 +72,7 @@ pub fn elect(
         let mut service = service.planned(traffic.endpoints.get(key).cloned().unwrap_or_default());
         service.addresses =
             decisions.get(key).map(|decision| decision.addresses().to_vec()).unwrap_or_default();
-        (key.clone(), service)
+        (key.clone(), Arc::new(service))
     };
     let snapshot = Snapshot {
         me: NodeName::from(""),

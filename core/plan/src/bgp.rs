@@ -101,7 +101,8 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
 
     let mut verdicts = BTreeMap::new();
     let mut eligible = Vec::new();
-    for service in &snapshot.services {
+    for (key, service) in &snapshot.services {
+        let service = (key, &**service);
         let judged = me.ok_or(Withheld::NodeNotSelected);
         let judged = judged.and_then(|me| Eligible::judge(snapshot, service, me));
         match judged {

@@ -148,7 +148,7 @@ fn units(snapshot: &Snapshot) -> (Vec<Unit<'_>>, WithheldServices) {
     let mut withheld = Vec::new();
     let mut announceable = Vec::new();
     for (key, service) in &snapshot.services {
-        match Announceable::new(snapshot, (key, service)) {
+        match Announceable::new(snapshot, (key, &**service)) {
             Ok(one) => announceable.push(one),
             Err(why) => withheld.push((key.clone(), why)),
         }

@@ -2,6 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -28,8 +29,8 @@ pub struct Snapshot {
     pub alive: BTreeSet<NodeName>,
     /// Who owns what, as far as this node knows.
     pub ownership: Ownership,
-    /// The load-balanced Services that are ours to handle.
-    pub services: BTreeMap<ServiceKey, Service>,
+    /// The load-balanced Services that are ours to handle. There are thousands, and few change at a time.
+    pub services: BTreeMap<ServiceKey, Arc<Service>>,
     /// Valid pools.
     pub pools: BTreeMap<PoolName, Pool>,
     /// Valid advertisements.

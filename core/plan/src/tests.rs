@@ -1,6 +1,7 @@
 //! A small cluster on 192.168.100.0/24, changed one thing at a time.
 
 use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -80,7 +81,7 @@ fn cluster(me: &str) -> Snapshot {
         ownership: Ownership { is_settled: true, ..Ownership::default() },
         nodes: NODES.into_iter().map(node).collect(),
         alive: NODES.into_iter().map(NodeName::from).collect(),
-        services: [(key(), service)].into(),
+        services: [(key(), service.into())].into(),
         pools: [(PoolName::from("lb-pool"), pool("192.168.100.240-192.168.100.250"))].into(),
         advertisements: explicit(L2Advertisement::default()),
         links: vec![link(2, "eth0", "192.168.100.200/24"), link(3, "eth1", "10.9.0.1/24")],
@@ -101,7 +102,7 @@ fn on_nodes(nodes: &[&str]) -> Advertisements {
 }
 
 fn service(snapshot: &mut Snapshot) -> &mut Service {
-    snapshot.services.get_mut(&key()).unwrap()
+    Arc::make_mut(snapshot.services.get_mut(&key()).unwrap())
 }
 
 /// Gives the Service and the pool a second family. Alone, fd00:100::240 would belong to worker1.
@@ -354,7 +355,7 @@ fn a_shared_address_is_announced_for_all_its_services() {
     let mut snapshot = cluster("master");
     let mut other = service(&mut snapshot).clone();
     other.traffic_policy = TrafficPolicy::Cluster;
-    snapshot.services.insert(ServiceKey::new("default", "other"), other);
+    snapshot.services.insert(ServiceKey::new("default", "other"), other.into());
     assert_eq!(plan(&snapshot).announcements().len(), 1);
     snapshot.services.remove(&key());
     assert_eq!(plan(&snapshot).announcements().len(), 1, "the other Service still needs it");

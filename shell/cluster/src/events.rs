@@ -65,14 +65,23 @@ impl EventQueue {
 }
 
 async fn write(mut writer: EventWriter, mut notices: mpsc::Receiver<(ObjectReference, Notice)>) {
-    while let Some((object, notice)) = notices.recv().await {
-        let reason = notice.reason.as_str();
-        match tokio::time::timeout(WRITE_TIMEOUT, writer.tell(&object, &notice)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(error = brief(&error), reason, "an Event was not written"),
-            Err(_elapsed) => {
-                tracing::warn!(reason, "the API server does not answer, an Event was not written");
-            }
+    while let Some(first) = notices.recv().await {
+        tokio::time::sleep(WRITE_DELAY).await;
+        let mut next = Some(first);
+        while let Some((object, notice)) = next {
+            write_one(&mut writer, &object, &notice).await;
+            next = notices.try_recv().ok();
+        }
+    }
+}
+
+async fn write_one(writer: &mut EventWriter, object: &ObjectReference, notice: &Notice) {
+    let reason = notice.reason.as_str();
+    match tokio::time::timeout(WRITE_TIMEOUT, writer.tell(object, notice)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(error = brief(&error), reason, "an Event was not written"),
+        Err(_elapsed) => {
+            tracing::warn!(reason, "the API server does not answer, an Event was not written");
         }
     }
 }
@@ -183,5 +192,8 @@ const ACTION: &str = "Reconcile";
 const NOTE_CHARS_MAX: usize = 340;
 /// Events that may still be counted up; beyond that a repetition becomes an Event of its own.
 const RECENT_EVENTS_MAX: usize = 1024;
+/// What is new to tell waits so long: for more to be told with it, and because what is done goes before what is
+/// said of it. On a busy machine writes keep the processors from routes.
+pub const WRITE_DELAY: Duration = Duration::from_millis(100);
 /// The API server has this long for one Event.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(15);

@@ -31,6 +31,6 @@ pub mod watches;
 pub mod webhook;
 
 pub use configuration_state::{Component, ConfigurationStateWriter};
-pub use events::{EventQueue, EventWriter, Notice};
+pub use events::{EventQueue, EventWriter, Notice, WRITE_DELAY};
 pub use services::Services;
 pub use watches::{Dirty, Watches};

@@ -59,7 +59,7 @@ pub(crate) fn cluster(scenario: &Scenario) -> SpeakerViewParts {
     let service = |addresses: &[IpAddr]| {
         let endpoints = ServingEndpoints { any: true, ..ServingEndpoints::default() };
         let service = Service { addresses: addresses.to_vec(), endpoints, ..Service::default() };
-        (ServiceKey::new("default", format!("of-{}", addresses[0]).replace('.', "-")), service)
+        (ServiceKey::new("default", format!("of-{}", addresses[0]).replace('.', "-")), service.into())
     };
     let all: Vec<IpAddr> = addresses(scenario).into_iter().collect();
     let services = all.chunks(if scenario.wish.pairs { 2 } else { 1 });

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use ferrolb::speaker::{Decider, Facts};
 use ferrolb_cluster::speaker::SpeakerView;
@@ -59,7 +60,7 @@ pub struct Seen<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct SpeakerViewParts {
     /// Services.
-    pub services: BTreeMap<ferrolb_vocab::ServiceKey, ferrolb_plan::Service>,
+    pub services: BTreeMap<ferrolb_vocab::ServiceKey, Arc<ferrolb_plan::Service>>,
     /// Pools.
     pub pools: BTreeMap<ferrolb_vocab::PoolName, ferrolb_plan::Pool>,
     /// Advertisements.

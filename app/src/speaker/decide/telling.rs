@@ -11,7 +11,7 @@ use ferrolb_plan::{Plan, Verdict, Withheld};
 use ferrolb_vocab::ServiceKey;
 use k8s_openapi::api::core::v1::ObjectReference;
 
-use super::Decider;
+use super::{Decider, reference};
 
 impl Decider {
     /// What is new about what is announced.
@@ -19,7 +19,7 @@ impl Decider {
         &self,
         planned: &Plan,
         announced: &BTreeMap<ServiceKey, AnnouncedService>,
-        seen: &BTreeMap<ServiceKey, Arc<SeenService>>,
+        seen: &[Arc<SeenService>],
     ) -> Vec<(ObjectReference, Notice)> {
         let mut notices = Vec::new();
         for (service, verdict) in &planned.verdicts {
@@ -37,8 +37,7 @@ impl Decider {
                     self.announce_failed(why)
                 }
             };
-            let seen = seen.get(service);
-            notices.extend(seen.zip(notice).map(|(seen, notice)| (seen.reference(), notice)));
+            notices.extend(notice.and_then(|notice| Some((reference(seen, service)?, notice))));
         }
         notices
     }

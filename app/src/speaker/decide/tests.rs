@@ -1,5 +1,4 @@
 use super::*;
-use ferrolb_cluster::parse::service::SeenService;
 use ferrolb_plan::{Advertisements, L2Advertisement, Node, Ownership, Pool, Service, ServingEndpoints};
 use ferrolb_vocab::{Epoch, Instant, Labels, LinkAddress, MacAddr, ObjectName};
 use k8s_openapi::api::core::v1 as api;
@@ -30,8 +29,8 @@ fn view() -> SpeakerView {
         ranges: vec!["192.168.100.240-192.168.100.250".parse().unwrap()],
     };
     SpeakerView {
-        services: [(key(), service)].into(),
-        seen: [(key(), seen())].into(),
+        services: [(key(), service.into())].into(),
+        seen: vec![seen()],
         pools: [("lb-pool".into(), pool)].into(),
         nodes: [("master".into(), Node::default()), ("worker2".into(), Node::default())].into(),
         node_uids: [("master".into(), "uid".into())].into(),
@@ -216,7 +215,7 @@ fn an_address_that_was_given_up_as_a_hosts_is_asked_for_again_under_whatever_epo
     assert_eq!(decider.decide(view(), &facts()).to_probe, [address].into(), "nobody ever owned it");
     decider.decide(view(), &occupied(ms(100), facts()));
     let mut idle = view();
-    idle.services.get_mut(&key()).unwrap().endpoints.any = false;
+    Arc::make_mut(idle.services.get_mut(&key()).unwrap()).endpoints.any = false;
     let pass = decider.decide(idle, &occupied(ms(5000), facts_of_heir()));
     assert_eq!(pass.actions, [Action::Withdraw(address)]);
     let pass = decider.decide(view(), &Facts { now: ms(9000), ..facts_of_heir() });
@@ -285,7 +284,7 @@ fn of_spread_addresses_each_node_knows_that_it_has_not_all() {
     let other: IpAddr = "192.168.100.241".parse().unwrap();
     let spread = |spread| {
         let mut view = advertised(L2Advertisement { spread, ..L2Advertisement::default() });
-        view.services.get_mut(&key()).unwrap().addresses.push(other);
+        Arc::make_mut(view.services.get_mut(&key()).unwrap()).addresses.push(other);
         view
     };
     let owns_other = Facts {

@@ -85,7 +85,7 @@ fn cluster(me: &str) -> Snapshot {
         nodes: ["a", "b", "c"].map(node).into(),
         alive: ["a", "b", "c"].map(NodeName::from).into(),
         ownership: Ownership::default(),
-        services: [(service_key("web"), service(&["198.51.100.10"]))].into(),
+        services: [(service_key("web"), service(&["198.51.100.10"]).into())].into(),
         pools: [("lb-pool".into(), pool(&["198.51.100.0/24", "2001:db8:1::/64"]))].into(),
         advertisements: Advertisements { bgp, any_object: true, ..Advertisements::default() },
         links: Vec::new(),
@@ -99,7 +99,7 @@ fn cluster(me: &str) -> Snapshot {
 }
 
 fn web(snapshot: &mut Snapshot) -> &mut Service {
-    snapshot.services.get_mut(&service_key("web")).unwrap()
+    Arc::make_mut(snapshot.services.get_mut(&service_key("web")).unwrap())
 }
 
 fn node<'a>(snapshot: &'a mut Snapshot, name: &str) -> &'a mut Node {
@@ -193,7 +193,7 @@ fn the_weights_of_services_behind_a_prefix_add_up_unless_one_is_for_all_nodes() 
     web(&mut snapshot).traffic_policy = TrafficPolicy::Local;
     let mut other = web(&mut snapshot).clone();
     other.endpoints.nodes = [("c".into(), 2)].into();
-    snapshot.services.insert(service_key("other"), other);
+    snapshot.services.insert(service_key("other"), other.into());
     // Two advertisements of the same Service make it no heavier.
     advertise(
         &mut snapshot,
@@ -203,9 +203,9 @@ fn the_weights_of_services_behind_a_prefix_add_up_unless_one_is_for_all_nodes() 
     // Of this one only endpoints that terminate are left.
     let mut going = web(&mut snapshot).clone();
     going.endpoints.nodes = [("c".into(), 0)].into();
-    snapshot.services.insert(service_key("going"), going);
+    snapshot.services.insert(service_key("going"), going.into());
     assert_eq!(told(&snapshot, "tor-a"), ["198.51.100.10/32 weighs 5"]);
-    snapshot.services.insert(service_key("everywhere"), service(&["198.51.100.10"]));
+    snapshot.services.insert(service_key("everywhere"), service(&["198.51.100.10"]).into());
     assert_eq!(told(&snapshot, "tor-a"), ["198.51.100.10/32"]);
 }
 
@@ -213,7 +213,7 @@ fn the_weights_of_services_behind_a_prefix_add_up_unless_one_is_for_all_nodes() 
 fn a_service_is_withheld_for_the_first_reason_in_the_order_of_metallb() {
     let mut snapshot = cluster("a");
     // Everything is wrong; one thing after the other is put right.
-    snapshot.services.insert(service_key("web"), Service::default());
+    snapshot.services.insert(service_key("web"), Service::default().into());
     web(&mut snapshot).traffic_policy = TrafficPolicy::Local;
     snapshot.pools.clear();
     snapshot.advertisements.bgp.clear();
@@ -275,8 +275,8 @@ fn a_node_that_the_api_server_does_not_know_tells_nobody_anything() {
 fn a_prefix_is_told_as_long_as_one_service_has_an_address_in_it() {
     // acceptance 60, 72
     let mut snapshot = cluster("a");
-    snapshot.services.insert(service_key("other"), service(&["198.51.100.10"]));
-    snapshot.services.insert(service_key("near"), service(&["198.51.100.200"]));
+    snapshot.services.insert(service_key("other"), service(&["198.51.100.10"]).into());
+    snapshot.services.insert(service_key("near"), service(&["198.51.100.200"]).into());
     assert_eq!(told(&snapshot, "tor-a"), ["198.51.100.10/32", "198.51.100.200/32"]);
     let aggregate = advertisement(|one| one.aggregation_length = 24);
     advertise(&mut snapshot, &[("all", &aggregate)]);
@@ -285,7 +285,8 @@ fn a_prefix_is_told_as_long_as_one_service_has_an_address_in_it() {
         snapshot.services.remove(&service_key(gone));
     }
     assert_eq!(told(&snapshot, "tor-a"), ["198.51.100.0/24"], "near is left");
-    snapshot.services.get_mut(&service_key("near")).unwrap().endpoints = ServingEndpoints::default();
+    Arc::make_mut(snapshot.services.get_mut(&service_key("near")).unwrap()).endpoints =
+        ServingEndpoints::default();
     assert_eq!(told(&snapshot, "tor-a"), [""; 0]);
     assert_eq!(plan(&snapshot).sessions.len(), 2, "the sessions stay");
 }

@@ -17,6 +17,7 @@ impl Speaker {
     fn new(me: &str, endpoint: &str) -> Self {
         let mut view = cluster(me);
         for service in view.services.values_mut() {
+            let service = Arc::make_mut(service);
             service.traffic_policy = TrafficPolicy::Local;
             service.endpoints.nodes = [(NodeName::from(endpoint), 1)].into();
         }

@@ -396,7 +396,7 @@ fn who_waits_for_its_successor_answers_where_it_did() {
 fn share_the_second(snapshot: &mut Snapshot) {
     dual(snapshot);
     let other = Service { addresses: vec![ip("fd00:100::240")], ..service(snapshot).clone() };
-    snapshot.services.insert(sharer(), other);
+    snapshot.services.insert(sharer(), other.into());
 }
 
 fn sharer() -> ServiceKey {
@@ -465,7 +465,7 @@ fn a_thousand_addresses_are_spread_evenly_over_ten_nodes() {
         let services = (0..1000_u32).map(|number| {
             let address = IpAddr::from(core::net::Ipv4Addr::from_bits(0xc0a8_6400 + number));
             let one = Service { addresses: vec![address], ..template.clone() };
-            (ServiceKey::new("default", std::format!("svc-{number}")), one)
+            (ServiceKey::new("default", std::format!("svc-{number}")), one.into())
         });
         cluster.services = services.collect();
         cluster.links = vec![link(2, "eth0", "192.168.100.200/22")];

@@ -35,7 +35,7 @@ fn interfaces_are_those_of_the_advertisements_that_cover_the_node() {
 #[test]
 fn a_family_counts_where_a_service_has_it_and_the_interface_can_resolve_it() {
     let mut snapshot = cluster("worker1");
-    snapshot.services.get_mut(&key()).unwrap().addresses.push(ip("fd00:100::240"));
+    Arc::make_mut(snapshot.services.get_mut(&key()).unwrap()).addresses.push(ip("fd00:100::240"));
     snapshot.links[1].addresses.retain(|own| own.address.is_ipv4());
     assert_eq!(standby(&snapshot), ["eth0 V4", "eth0 V6", "eth1 V4"]);
     snapshot.links[0].flags.remove(&LinkFlag::Broadcast);

@@ -60,9 +60,9 @@ pub struct Known {
 #[derive(Debug, Default)]
 pub struct SpeakerView {
     /// The load-balanced Services that are ours.
-    pub services: BTreeMap<ServiceKey, plan::Service>,
-    /// The same Services as they were read.
-    pub seen: BTreeMap<ServiceKey, Arc<SeenService>>,
+    pub services: BTreeMap<ServiceKey, Arc<plan::Service>>,
+    /// The same Services as they were read, in the order of their keys.
+    pub seen: Vec<Arc<SeenService>>,
     /// The pools' ranges.
     pub pools: BTreeMap<PoolName, plan::Pool>,
     /// The advertisements.
@@ -138,8 +138,8 @@ impl SpeakerWatches {
         };
         let mut services = self.services.state();
         services.retain(|service| service.ownership(lb_class) == Ownership::Ours);
-        view.services = self.planned.update(&services, &self.endpoint_slices.state());
-        view.seen = services.into_iter().map(|service| (service.key.clone(), service)).collect();
+        view.services = self.planned.update(&services, self.endpoint_slices.state());
+        view.seen = services;
         let (l2, unreadable) = readable(&config.l2_advertisements);
         let bgp = &config.bgp_advertisements;
         view.advertisements = advertisements((&l2, &unreadable), bgp, &known.advertisements);

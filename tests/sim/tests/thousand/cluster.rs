@@ -90,7 +90,7 @@ fn snapshot(names: &[NodeName], addresses: &[IpAddr]) -> Snapshot {
     let service = |address: &IpAddr| {
         let endpoints = ServingEndpoints { any: true, ..ServingEndpoints::default() };
         let service = Service { addresses: vec![*address], endpoints, ..Service::default() };
-        (ServiceKey::new("default", format!("of-{address}").replace('.', "-")), service)
+        (ServiceKey::new("default", format!("of-{address}").replace('.', "-")), service.into())
     };
     let range = "10.128.0.0-10.128.255.255".parse().unwrap();
     let pool = Pool { namespace: "metallb-system".into(), labels: Labels::default(), ranges: vec![range] };

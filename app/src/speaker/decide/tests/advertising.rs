@@ -57,7 +57,7 @@ fn a_service_that_is_gone_is_withdrawn_and_its_peer_stays() {
 fn why_a_service_is_not_advertised_is_kept() {
     let mut decider = decider();
     let mut idle = peered();
-    idle.services.get_mut(&key()).unwrap().endpoints.any = false;
+    Arc::make_mut(idle.services.get_mut(&key()).unwrap()).endpoints.any = false;
     let pass = decider.decide(idle, &facts());
     assert!(told(&pass).is_empty() && pass.report.advertised.is_empty());
     assert_eq!(decider.advertising()[&key()], Verdict::Withhold(Withheld::NoServingEndpoint));

@@ -57,7 +57,10 @@ fn ten() -> SpeakerView {
     let service = view().services.into_values().next().unwrap();
     let one = |last: u8| {
         let addresses = vec![IpAddr::from([192, 168, 100, 240 + last])];
-        (ServiceKey::new("default", format!("web-{last}")), Service { addresses, ..service.clone() })
+        (
+            ServiceKey::new("default", format!("web-{last}")),
+            Service { addresses, ..Service::clone(&service) }.into(),
+        )
     };
     SpeakerView { services: (0..10).map(one).collect(), ..advertised(L2Advertisement::default()) }
 }

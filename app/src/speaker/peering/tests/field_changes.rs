@@ -122,7 +122,9 @@ fn wanted(objects: &Value) -> Option<(Sought, Table)> {
         nodes: [("a".into(), Node { labels, ..Node::default() })].into(),
         alive: [NodeName::from("a")].into(),
         ownership: Ownership::default(),
-        services: services.map(|(name, address)| (ServiceKey::new("default", name), service(address))).into(),
+        services: services
+            .map(|(name, address)| (ServiceKey::new("default", name), service(address).into()))
+            .into(),
         pools: pools.map(planned_pool).into(),
         advertisements: Advertisements {
             bgp: read.advertisements,

@@ -19,7 +19,7 @@ fn attributes_of_an_advertisement_go_with_its_prefixes() {
 fn communities_of_all_advertisements_of_a_prefix_are_united() {
     // acceptance 71, 98
     let mut snapshot = cluster("a");
-    snapshot.services.insert(service_key("plain"), service(&["198.51.100.11"]));
+    snapshot.services.insert(service_key("plain"), service(&["198.51.100.11"]).into());
     web(&mut snapshot).labels = [("app", "web")].into();
     let community = |text: &str| BTreeSet::from([text.parse().unwrap()]);
     let shared = advertisement(|one| one.communities = community("1:1"));
@@ -34,7 +34,7 @@ fn communities_of_all_advertisements_of_a_prefix_are_united() {
 #[test]
 fn routes_that_say_the_same_are_one_value_and_peers_that_are_told_the_same_share_a_table() {
     let mut snapshot = cluster("a");
-    snapshot.services.insert(service_key("other"), service(&["198.51.100.11"]));
+    snapshot.services.insert(service_key("other"), service(&["198.51.100.11"]).into());
     snapshot.peering.peers.insert(named("tor-c"), peer("2001:db8::1"));
     let plan = plan(&snapshot);
     let routes = |name: &str| &plan.sessions[&named(name)].routes;
@@ -55,7 +55,7 @@ fn a_prefix_with_two_preferences_of_different_services_has_that_of_the_first_adv
     web(&mut snapshot).labels = [("app", "web")].into();
     let mut other = service(&["198.51.100.10"]);
     other.labels = [("app", "other")].into();
-    snapshot.services.insert(service_key("other"), other);
+    snapshot.services.insert(service_key("other"), other.into());
     let preferred = |app: &str, preference| {
         advertisement(|one| {
             one.local_pref = preference;
@@ -77,7 +77,7 @@ fn a_thousand_services_cost_a_table_no_more_than_its_prefixes() {
         .map(|number| {
             let address = IpAddr::from(core::net::Ipv4Addr::from(0x0a00_0000 + number));
             let one = Service { addresses: vec![address], ..service(&[]) };
-            (service_key(&format!("service-{number:04}")), one)
+            (service_key(&format!("service-{number:04}")), one.into())
         })
         .collect();
     let plan = plan(&snapshot);

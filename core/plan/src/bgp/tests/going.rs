@@ -83,7 +83,7 @@ fn another_service_can_still_go_when_one_stays() {
     let mut pinned = service(&["198.51.100.11"]);
     pinned.traffic_policy = TrafficPolicy::Local;
     pinned.endpoints.nodes = [("a".into(), 2)].into();
-    snapshot.services.insert(service_key("pinned"), pinned);
+    snapshot.services.insert(service_key("pinned"), pinned.into());
     assert_eq!(told(&snapshot, "tor-a"), ["198.51.100.11/32 weighs 2"]);
     assert_eq!(withheld(&snapshot, "web"), Some(Withheld::NodeDraining));
 }

@@ -33,7 +33,7 @@ fn an_advertisement_is_for_the_peers_that_it_names() {
     let mut snapshot = cluster("a");
     snapshot.pools =
         [("one".into(), pool(&["198.51.100.0/25"])), ("two".into(), pool(&["198.51.100.128/25"]))].into();
-    snapshot.services.insert(service_key("second"), service(&["198.51.100.200"]));
+    snapshot.services.insert(service_key("second"), service(&["198.51.100.200"]).into());
     let only = |pool: &str, peers: &[&str]| {
         advertisement(|one| {
             one.pools = [pool.into()].into();
@@ -76,7 +76,7 @@ fn a_service_is_listed_with_every_peer_that_gets_a_prefix_it_has() {
         ("two".into(), pool(&["198.51.100.64-198.51.100.127"])),
     ]
     .into();
-    snapshot.services.insert(service_key("second"), service(&["198.51.100.70"]));
+    snapshot.services.insert(service_key("second"), service(&["198.51.100.70"]).into());
     let of = |pool: &str, peer: &str, length: u8| {
         advertisement(|one| {
             one.pools = [pool.into()].into();
@@ -88,7 +88,7 @@ fn a_service_is_listed_with_every_peer_that_gets_a_prefix_it_has() {
     advertise(&mut snapshot, &[("1", &of("one", "tor-a", 26)), ("2", &of("two", "tor-b", 26))]);
     assert_eq!(peers_of_service(&snapshot, "web"), ["tor-a"]);
     // Two Services of one address, each advertised to another peer: both are there.
-    snapshot.services.get_mut(&service_key("second")).unwrap().addresses =
+    Arc::make_mut(snapshot.services.get_mut(&service_key("second")).unwrap()).addresses =
         vec!["198.51.100.10".parse().unwrap()];
     web(&mut snapshot).labels = [("app", "web")].into();
     let to = |app: &str, peer: &str| {
@@ -99,7 +99,8 @@ fn a_service_is_listed_with_every_peer_that_gets_a_prefix_it_has() {
     };
     let everything_else = advertisement(|one| one.peers = ["tor-b".into()].into());
     advertise(&mut snapshot, &[("1", &to("web", "tor-a")), ("2", &everything_else)]);
-    snapshot.services.get_mut(&service_key("second")).unwrap().labels = [("app", "other")].into();
+    Arc::make_mut(snapshot.services.get_mut(&service_key("second")).unwrap()).labels =
+        [("app", "other")].into();
     assert_eq!(peers_of_service(&snapshot, "second"), ["tor-a", "tor-b"]);
 }
 
@@ -228,9 +229,9 @@ fn an_address_and_its_aggregate_are_both_told() {
 fn disjoint_pools_and_selectors_keep_their_communities_apart() {
     // acceptance 99
     let mut snapshot = cluster("a");
-    snapshot.services.insert(service_key("shop"), service(&["198.51.100.11"]));
+    snapshot.services.insert(service_key("shop"), service(&["198.51.100.11"]).into());
     for app in ["web", "shop"] {
-        snapshot.services.get_mut(&service_key(app)).unwrap().labels = [("app", app)].into();
+        Arc::make_mut(snapshot.services.get_mut(&service_key(app)).unwrap()).labels = [("app", app)].into();
     }
     let of = |app: &str, community: &str| {
         advertisement(|one| {

@@ -52,11 +52,11 @@ proptest! {
         let names = ["a", "b", "c", "d", "e"];
         snapshot.advertisements.bgp = names.into_iter().map(named).zip(advertisements).collect();
         let key = |index: usize| service_key(&format!("{index:02}"));
-        snapshot.services = services.iter().cloned().enumerate().map(|(index, one)| (key(index), one)).collect();
+        snapshot.services = services.iter().cloned().enumerate().map(|(index, one)| (key(index), one.into())).collect();
         for peer in PEERS {
             let mut together: BTreeMap<IpPrefix, Route> = BTreeMap::new();
             for (key, service) in &snapshot.services {
-                let alone = Snapshot { services: [(key.clone(), service.clone())].into(), ..snapshot.clone() };
+                let alone = Snapshot { services: [(key.clone(), Arc::clone(service))].into(), ..snapshot.clone() };
                 for (prefix, route) in routes(&alone, peer) {
                     let first = || Route { local_pref: None, ..route.clone() };
                     let merge = |known: &mut Route| {

@@ -99,7 +99,7 @@ fn among_many_endpoints_one_more_or_less_changes_nothing() {
 fn a_prefix_that_is_for_all_nodes_has_no_weight_from_the_next_plan_on() {
     let mut life = Life::new();
     assert_eq!(life.weight(0, Some(2)), Some(2));
-    life.snapshot.services.insert(service_key("everywhere"), service(&["198.51.100.10"]));
+    life.snapshot.services.insert(service_key("everywhere"), service(&["198.51.100.10"]).into());
     assert_eq!(life.plan(at(10)), ["198.51.100.10/32"]);
     life.snapshot.services.remove(&service_key("everywhere"));
     assert_eq!(life.weight(20, Some(3)), Some(3));
@@ -111,7 +111,7 @@ fn routers_that_are_told_different_things_have_weights_of_their_own() {
     life.set_ready(Some(1));
     let mut shop = web(&mut life.snapshot).clone();
     shop.addresses = vec!["198.51.100.11".parse().unwrap()];
-    life.snapshot.services.insert(service_key("shop"), shop.clone());
+    life.snapshot.services.insert(service_key("shop"), shop.clone().into());
     let to = |peer: &str, length| {
         advertisement(|one| {
             one.peers = [peer.into()].into();
@@ -125,7 +125,7 @@ fn routers_that_are_told_different_things_have_weights_of_their_own() {
     assert_eq!(life.plan(at(0)), web_and_shop(1, 1));
     assert_eq!(told(&life.snapshot, "tor-b"), ["198.51.100.0/24 weighs 2"]);
     shop.endpoints.nodes = [("b".into(), 4)].into();
-    life.snapshot.services.insert(service_key("shop"), shop);
+    life.snapshot.services.insert(service_key("shop"), shop.into());
     assert_eq!(life.plan(at(1_000)), web_and_shop(1, 1));
     assert_eq!(life.expires, Some(at(2_000)));
     life.set_ready(Some(2));
