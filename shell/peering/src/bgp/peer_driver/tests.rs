@@ -50,7 +50,7 @@ impl Bench {
     fn tell(&self, count: u32) {
         let route = Arc::new(Route::default());
         let told = |number| {
-            let address = Ipv4Addr::from_bits(0xc633_0000 | number);
+            let address = Ipv4Addr::from_bits(0x0a00_0000 + number);
             (IpPrefix::containing(address.into(), 32).unwrap(), Arc::clone(&route))
         };
         let routes = Arc::new((0..count).map(told).collect());
@@ -125,7 +125,7 @@ async fn a_router_that_acknowledges_nothing_is_told_from_one_that_closes() {
     let mut bench = Bench::establish_with(&Router::listen_narrowly().await).await;
     bench.connection().set_send_hold_time(Some(Duration::from_millis(1))).unwrap();
     // More than the sockets have room for, of which the router reads nothing.
-    bench.tell(40_000);
+    bench.tell(400_000);
     let lost = async {
         while bench.driver.peer.state() == State::Established {
             if !bench.driver.turn(clock::now()) {
@@ -146,7 +146,7 @@ async fn a_turn_takes_and_tells_a_router_so_much_and_no_more_and_keeps_its_timer
     /// Two batches, each with a message more.
     const PREFIXES_MAX: usize = 2 * (65_536 + 4_096) / 5;
 
-    let mut bench = Bench::establish().await;
+    let mut bench = Bench::establish_with(&Router::listen_narrowly().await).await;
     assert!(bench.session.fill(&keepalive()) > 3 * TURN_OCTETS);
     bench.tell(40_000);
     let mut before = bench.driver.peer.status(clock::now());
