@@ -114,7 +114,9 @@ impl Router for Bird {
 
     /// It asks for all families at once.
     fn ask_for_routes(&self, stage: &Stage, _family: IpFamily) -> Result<()> {
-        birdc(stage, &["reload", "in", "speaker"]).map(drop)
+        // BIRD 3.4 has a word more.
+        let asked = birdc(stage, &["reload", "bgp", "in", "speaker"]);
+        asked.or_else(|_older| birdc(stage, &["reload", "in", "speaker"])).map(drop)
     }
 
     fn is_bfd_up(&self, stage: &Stage) -> Result<bool> {
