@@ -13,6 +13,7 @@ use ferrolb_wire::bgp::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 mod calling;
 mod field_changes;
@@ -290,14 +291,21 @@ async fn a_router_has_one_session_with_one_speaker_after_the_other() {
     assert_eq!(last.to_string(), "Cease/Administrative Shutdown: the node leaves");
 }
 
-#[tokio::test]
-async fn a_router_that_was_the_last_peer_is_told_so_by_the_next_speaker() {
+/// A router that takes a session, and it as the only peer, which is told nothing.
+async fn only_router() -> (JoinHandle<Notification>, BTreeMap<ObjectName, Session>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let (told, _heard) = mpsc::channel(8);
+    let (told, mut heard) = mpsc::channel(8);
     let router = tokio::spawn(route(listener, told));
+    tokio::spawn(async move { while heard.recv().await.is_some() {} });
     let peer = BgpPeer { port, bfd: None, ..peer(localhost()) };
     let peers = [(name("tor"), Session { peer, routes: Arc::default() })].into();
+    (router, peers)
+}
+
+#[tokio::test]
+async fn a_router_that_was_the_last_peer_is_told_so_by_the_next_speaker() {
+    let (router, peers) = only_router().await;
 
     let mut running = Running::start();
     running.follow(&Sessions { peers, is_shutting_down: false });

@@ -33,12 +33,7 @@ fn behind_the_uplink() -> Endpoint {
 
 #[tokio::test]
 async fn a_session_is_said_to_have_begun_with_the_speaker_that_began_it() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (told, _heard) = mpsc::channel(8);
-    let router = tokio::spawn(route(listener, told));
-    let peer = BgpPeer { port, bfd: None, ..peer(localhost()) };
-    let peers = [(name("tor"), Session { peer, routes: Arc::default() })].into();
+    let (router, peers) = only_router().await;
     let planned = Sessions { peers, is_shutting_down: false };
 
     let mut running = Running::start();
